@@ -1,0 +1,3 @@
+"""Segue: playlists in, recommendations out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,140 @@
+"""Partitions, their manifests, and the fenced commit."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from segue.errors import Fenced
+from segue.lake.store import Lake, name_of
+
+MARKER = "_SUCCESS"
+_TOKEN_IN_NAME = re.compile(r"-t(\d{6,})\.")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the `_SUCCESS` marker of a partition holds."""
+
+    files: list[str]
+    """Names of the data files that count, below the partition."""
+    token: int
+    """The fencing token of the attempt that wrote them."""
+    digest: str
+    """Identifies what the partition was made from: the same inputs, the same digest."""
+    rows: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Counts and inputs that later tasks and people want to see."""
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Manifest":
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A folder of the lake that exists when its marker does, as `staging/playlists/dt=…`."""
+
+    lake: Lake
+    key: str
+
+    def manifest(self) -> Manifest | None:
+        """The committed manifest, or None if nothing has been committed."""
+        try:
+            return Manifest.from_json(self.lake.get(f"{self.key}/{MARKER}"))
+        except FileNotFoundError:
+            return None
+
+    def paths(self) -> list[str]:
+        """Paths, for `lake.fs`, of the committed data files; raises `FileNotFoundError`."""
+        return [self.lake.path(f"{self.key}/{name}") for name in self._committed().files]
+
+    def spark_urls(self) -> list[str]:
+        """URLs, for Spark, of the committed data files; raises `FileNotFoundError`."""
+        return [self.lake.spark_url(f"{self.key}/{name}") for name in self._committed().files]
+
+    def _committed(self) -> Manifest:
+        manifest = self.manifest()
+        if manifest is None:
+            raise FileNotFoundError(f"{self.lake.url}/{self.key} has no {MARKER} marker")
+        return manifest
+
+
+def read_manifest(lake: Lake, key: str) -> Manifest | None:
+    """The manifest committed at `key`, or None."""
+    return Partition(lake, key).manifest()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at writing one or more partitions together, with a token higher than all before."""
+
+    lake: Lake
+    name: str
+    token: int
+
+    def file_name(self, stem: str, suffix: str) -> str:
+        """The name of a data file of this attempt, as `part-00000-t000003.parquet`."""
+        return f"{stem}-t{self.token:06d}.{suffix}"
+
+    @property
+    def work(self) -> str:
+        """Key of the folder that is this attempt's own, hidden from readers."""
+        return f"_attempts/{self.name}/{self.token:06d}.work"
+
+    def overtaken(self) -> bool:
+        """Whether a newer attempt has begun."""
+        return _highest_token(self.lake, self.name) > self.token
+
+    def commit(self, outputs: dict[str, Manifest]) -> None:
+        """Makes this attempt's files the content of the partitions `outputs` names, in order.
+
+        The files of the partition with key K must stand in `work`/K. Readers that go by the
+        manifest see the old content or the new one. Raises `Fenced`, and changes nothing that
+        readers see, when a newer attempt has begun or has committed meanwhile.
+        """
+        for key, manifest in outputs.items():
+            self._commit_one(key, manifest)
+        self.lake.remove(self.work)
+
+    def _commit_one(self, key: str, manifest: Manifest) -> None:
+        marker = f"{key}/{MARKER}"
+        try:
+            before: bytes | None = self.lake.get(marker)
+        except FileNotFoundError:
+            before = None
+        # Read the marker first, ask for newer attempts second: one that begins after this line
+        # commits after it too, and then the marker has changed, and ours is refused.
+        if self.overtaken():
+            raise Fenced(f"{self.name}: attempt {self.token} was overtaken, nothing committed")
+        for name in manifest.files:
+            self.lake.move(f"{self.work}/{key}/{name}", f"{key}/{name}")
+        if not self.lake.replace_if(marker, manifest.to_json(), before):
+            for name in manifest.files:
+                self.lake.remove(f"{key}/{name}")
+            raise Fenced(f"{self.name}: another attempt committed {key} meanwhile")
+        # Only what older attempts left: a newer one may be moving its files in at this moment.
+        for stale in self.lake.list(key):
+            token = _TOKEN_IN_NAME.search(name_of(stale))
+            if token and int(token[1]) < self.token:
+                self.lake.remove(stale)
+
+
+def begin(lake: Lake, name: str) -> Attempt:
+    """Begins a new attempt at the output called `name`, fencing off all older ones.
+
+    `Attempt.token` is 1 for the first and grows by one. Data files take their names from
+    `Attempt.file_name`, so that no two attempts ever write the same one.
+    """
+    while True:
+        token = _highest_token(lake, name) + 1
+        if lake.create(f"_attempts/{name}/{token:06d}.begun", b""):
+            return Attempt(lake, name, token)
+
+
+def _highest_token(lake: Lake, name: str) -> int:
+    begun = [name_of(k) for k in lake.list(f"_attempts/{name}")]
+    return max((int(k.split(".")[0]) for k in begun if k.endswith(".begun")), default=0)

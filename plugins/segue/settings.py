@@ -1,0 +1,150 @@
+"""Every setting, read once from `SEGUE_*` variables or `.env`.
+
+A wrong value raises `SettingError` at the start and names the variable.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from segue.errors import SettingError
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout: `dags/`, `spark_jobs/` and `plugins/` stand here."""
+
+
+class Settings(BaseSettings):
+    """One attribute a setting; `SEGUE_` and its name in capitals is the variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEGUE_", env_file=PROJECT / ".env", extra="ignore", validate_default=True
+    )
+
+    home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")] = (
+        PROJECT / ".segue"
+    )
+    lake: Annotated[
+        str,
+        Field(description="Root of the object store, file:///… or s3://bucket/prefix. "
+              "Empty: the folder `lake` in SEGUE_HOME."),
+    ] = ""
+    inbox: Annotated[
+        str,
+        Field(description="Where drops arrive as dt=YYYY-MM-DD folders; a folder, file:///… or "
+              "s3://…. Empty: the folder `inbox` in SEGUE_HOME."),
+    ] = ""
+    inbox_settle_seconds: Annotated[
+        float,
+        Field(gt=0, description="A drop without a _READY marker counts as complete once no file "
+              "of it has changed for this many seconds."),
+    ] = 60
+    mongo_uri: Annotated[
+        SecretStr | None,
+        Field(description="MongoDB to use, mongodb://… or mongodb+srv://…. "
+              "Empty: the embedded mongod that `segue up` starts."),
+    ] = None
+    mongo_database: Annotated[str, Field(min_length=1, description="MongoDB database.")] = "segue"
+    spark_master: Annotated[
+        str,
+        Field(description="Master that the local stack writes into the connection segue_spark."),
+    ] = "local[2]"
+    spark_driver_memory: Annotated[
+        str, Field(pattern=r"^\d+[kmgt]$", description="Memory of each job's driver, as 2g.")
+    ] = "2g"
+    spark_slots: Annotated[
+        int, Field(ge=1, description="Spark jobs that run at once (slots of the pool `spark`).")
+    ] = 2
+    max_active_runs: Annotated[
+        int, Field(ge=1, description="Runs of one DAG at once; what a backfill is capped at.")
+    ] = 4
+    catchup: Annotated[
+        bool, Field(description="Whether the daily and weekly DAGs run the dates they missed.")
+    ] = False
+    quarantine_max_share: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of a drop's playlists that may be quarantined "
+              "before its run fails."),
+    ] = 0.01
+    word2vec_partitions: Annotated[
+        int,
+        Field(ge=1, description="Partitions MLlib Word2Vec trains on. 1 is the reference; more is "
+              "faster on a cluster, and not reproducible bit by bit."),
+    ] = 1
+    train_grace_hours: Annotated[
+        float,
+        Field(ge=0, description="How long after its date a training waits for that day's "
+              "playlists before it goes ahead without them."),
+    ] = 6
+    keep_bundles: Annotated[
+        int, Field(ge=1, description="Serving bundles kept in the local cache.")
+    ] = 2
+    airflow_port: Annotated[
+        int, Field(ge=1, le=65535, description="Port of Airflow's UI; the next free one is taken.")
+    ] = 8080
+    mongo_port: Annotated[
+        int,
+        Field(ge=1, le=65535, description="Port of the embedded mongod; the next free is taken."),
+    ] = 27017
+
+    @field_validator("mongo_uri", mode="before")
+    @classmethod
+    def _mongo_uri(cls, value: object) -> object:
+        if value in (None, ""):
+            return None
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if not text.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return text
+
+    @field_validator("home")
+    @classmethod
+    def _home(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("lake", "inbox")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if "://" in value and not value.startswith(("file:///", "s3://")):
+            raise ValueError("must be a folder, file:///… or s3://bucket/prefix")
+        return value.rstrip("/")
+
+    @property
+    def lake_url(self) -> str:
+        """The object store's root as a URL."""
+        return as_url(self.lake or str(self.home / "lake"))
+
+    @property
+    def inbox_url(self) -> str:
+        """The inbox as a URL."""
+        return as_url(self.inbox or str(self.home / "inbox"))
+
+
+def as_url(place: str) -> str:
+    """`place` as a URL: a folder becomes file:///…, a URL stays as it is."""
+    return place if "://" in place else Path(place).expanduser().resolve().as_uri()
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises `SettingError` that names every wrong variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"SEGUE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingError("; ".join(lines)) from None
+
+
+def unknown_variables() -> list[str]:
+    """`SEGUE_*` variables of the environment that no setting has, most likely misspelt."""
+    known = {f"SEGUE_{name.upper()}" for name in Settings.model_fields}
+    return sorted(v for v in os.environ if v.startswith("SEGUE_") and v not in known)
