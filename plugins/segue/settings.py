@@ -4,6 +4,7 @@ A wrong value raises `SettingError` at the start and names the variable.
 """
 
 import os
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -29,23 +30,32 @@ class Settings(BaseSettings):
     )
     lake: Annotated[
         str,
-        Field(description="Root of the object store, file:///… or s3://bucket/prefix. "
-              "Empty: the folder `lake` in SEGUE_HOME."),
+        Field(
+            description="Root of the object store, file:///… or s3://bucket/prefix. "
+            "Empty: the folder `lake` in SEGUE_HOME."
+        ),
     ] = ""
     inbox: Annotated[
         str,
-        Field(description="Where drops arrive as dt=YYYY-MM-DD folders; a folder, file:///… or "
-              "s3://…. Empty: the folder `inbox` in SEGUE_HOME."),
+        Field(
+            description="Where drops arrive as dt=YYYY-MM-DD folders; a folder, file:///… or "
+            "s3://…. Empty: the folder `inbox` in SEGUE_HOME."
+        ),
     ] = ""
     inbox_settle_seconds: Annotated[
         float,
-        Field(gt=0, description="A drop without a _READY marker counts as complete once no file "
-              "of it has changed for this many seconds."),
+        Field(
+            gt=0,
+            description="A drop without a _READY marker counts as complete once no file "
+            "of it has changed for this many seconds.",
+        ),
     ] = 60
     mongo_uri: Annotated[
         SecretStr | None,
-        Field(description="MongoDB to use, mongodb://… or mongodb+srv://…. "
-              "Empty: the embedded mongod that `segue up` starts."),
+        Field(
+            description="MongoDB to use, mongodb://… or mongodb+srv://…. "
+            "Empty: the embedded mongod that `segue up` starts."
+        ),
     ] = None
     mongo_database: Annotated[str, Field(min_length=1, description="MongoDB database.")] = "segue"
     spark_master: Annotated[
@@ -66,18 +76,27 @@ class Settings(BaseSettings):
     ] = False
     quarantine_max_share: Annotated[
         float,
-        Field(ge=0, le=1, description="Share of a drop's playlists that may be quarantined "
-              "before its run fails."),
+        Field(
+            ge=0,
+            le=1,
+            description="Share of a drop's playlists that may be quarantined before its run fails.",
+        ),
     ] = 0.01
     word2vec_partitions: Annotated[
         int,
-        Field(ge=1, description="Partitions MLlib Word2Vec trains on. 1 is the reference; more is "
-              "faster on a cluster, and not reproducible bit by bit."),
+        Field(
+            ge=1,
+            description="Partitions MLlib Word2Vec trains on. 1 is the reference; more is "
+            "faster on a cluster, and not reproducible bit by bit.",
+        ),
     ] = 1
     train_grace_hours: Annotated[
         float,
-        Field(ge=0, description="How long after its date a training waits for that day's "
-              "playlists before it goes ahead without them."),
+        Field(
+            ge=0,
+            description="How long after its date a training waits for that day's "
+            "playlists before it goes ahead without them.",
+        ),
     ] = 6
     keep_bundles: Annotated[
         int, Field(ge=1, description="Serving bundles kept in the local cache.")
@@ -148,3 +167,23 @@ def unknown_variables() -> list[str]:
     """`SEGUE_*` variables of the environment that no setting has, most likely misspelt."""
     known = {f"SEGUE_{name.upper()}" for name in Settings.model_fields}
     return sorted(v for v in os.environ if v.startswith("SEGUE_") and v not in known)
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every setting with its description and default."""
+    blocks = ["# Copy to .env and uncomment what differs; `segue doctor` checks it.\n"]
+    for name, field in Settings.model_fields.items():
+        described = textwrap.fill(
+            str(field.description), 98, initial_indent="# ", subsequent_indent="# "
+        )
+        blocks.append(f"{described}\n#SEGUE_{name.upper()}={_shown(field.default)}\n")
+    return "\n".join(blocks)
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    # The same text in every checkout.
+    return str(default).replace(str(PROJECT), ".")

@@ -41,3 +41,13 @@ def main() -> None:
         sys.exit(2 if isinstance(error, SettingError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+# Each adds its commands to `app`, so they come after it; `--help` shows them in this order.
+from segue.cli import (  # noqa: E402
+    ask as ask,
+    demo as demo,
+    run as run,
+    stack as stack,
+    store as store,
+)

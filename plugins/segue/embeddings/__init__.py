@@ -1,0 +1,1 @@
+"""Training kernels, pooling and what becomes of them: arrays in, arrays out."""

@@ -101,26 +101,46 @@ class Attempt:
         self.lake.remove(self.work)
 
     def _commit_one(self, key: str, manifest: Manifest) -> None:
-        marker = f"{key}/{MARKER}"
-        try:
-            before: bytes | None = self.lake.get(marker)
-        except FileNotFoundError:
-            before = None
-        # Read the marker first, ask for newer attempts second: one that begins after this line
-        # commits after it too, and then the marker has changed, and ours is refused.
-        if self.overtaken():
-            raise Fenced(f"{self.name}: attempt {self.token} was overtaken, nothing committed")
+        before = self._marker(key)
+        self._refuse_if_overtaken()
         for name in manifest.files:
             self.lake.move(f"{self.work}/{key}/{name}", f"{key}/{name}")
-        if not self.lake.replace_if(marker, manifest.to_json(), before):
+        try:
+            self._replace_marker(key, manifest, before)
+        except Fenced:
             for name in manifest.files:
                 self.lake.remove(f"{key}/{name}")
-            raise Fenced(f"{self.name}: another attempt committed {key} meanwhile")
+            raise
         # Only what older attempts left: a newer one may be moving its files in at this moment.
-        for stale in self.lake.list(key):
+        for stale in self.lake.children(key):
             token = _TOKEN_IN_NAME.search(name_of(stale))
             if token and int(token[1]) < self.token:
                 self.lake.remove(stale)
+
+    def mark(self, key: str, manifest: Manifest) -> None:
+        """Replaces the marker of `key`, whose files are in place already.
+
+        Raises `Fenced` as `commit` does.
+        """
+        before = self._marker(key)
+        self._refuse_if_overtaken()
+        self._replace_marker(key, manifest, before)
+
+    def _marker(self, key: str) -> bytes | None:
+        try:
+            return self.lake.get(f"{key}/{MARKER}")
+        except FileNotFoundError:
+            return None
+
+    def _refuse_if_overtaken(self) -> None:
+        # The marker is read before this and replaced after it: an attempt that begins later than
+        # this commits later than this too, and then the marker is no longer what was read.
+        if self.overtaken():
+            raise Fenced(f"{self.name}: attempt {self.token} was overtaken, nothing committed")
+
+    def _replace_marker(self, key: str, manifest: Manifest, before: bytes | None) -> None:
+        if not self.lake.replace_if(f"{key}/{MARKER}", manifest.to_json(), before):
+            raise Fenced(f"{self.name}: another attempt committed {key} meanwhile")
 
 
 def begin(lake: Lake, name: str) -> Attempt:
@@ -136,5 +156,5 @@ def begin(lake: Lake, name: str) -> Attempt:
 
 
 def _highest_token(lake: Lake, name: str) -> int:
-    begun = [name_of(k) for k in lake.list(f"_attempts/{name}")]
+    begun = [name_of(k) for k in lake.children(f"_attempts/{name}")]
     return max((int(k.split(".")[0]) for k in begun if k.endswith(".begun")), default=0)

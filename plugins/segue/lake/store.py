@@ -46,7 +46,7 @@ class Lake:
         """Whether there is an object at `key`."""
         return bool(self.fs.isfile(self.path(key)))
 
-    def list(self, key: str) -> list[str]:
+    def children(self, key: str) -> list[str]:
         """Keys of the objects and folders right below `key`, sorted; empty if there are none."""
         try:
             entries = self.fs.ls(self.path(key), detail=False)
@@ -86,6 +86,8 @@ class Lake:
                 out.close()
             except BaseException:
                 out.discard()
+                # Or its finaliser would flush what was just discarded.
+                out.closed = True
                 raise
             out.commit()
             return

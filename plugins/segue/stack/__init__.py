@@ -1,0 +1,1 @@
+"""The local stack: Airflow, PostgreSQL and mongod on loopback, kept by supervisord."""

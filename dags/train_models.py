@@ -1,0 +1,93 @@
+"""Weekly: corpus, vectors, bundle, publish."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from segue.airflow import assets, training
+from segue.airflow.defaults import dag_defaults
+from segue.airflow.python import python_task
+from segue.airflow.spark import spark_task
+from segue.airflow.waiting import WaitFor
+from segue.settings import get_settings
+
+AS_OF = "{{ macros.segue.as_of(dag_run) }}"
+VERSION = "{{ ti.xcom_pull(task_ids='plan_version') }}"
+
+DOC = """
+### What is it for
+Trains the vectors of songs and playlists on everything that had landed by the run's **data interval
+end**, and publishes them as a new version.
+
+### What does it read and write
+Reads `staging/`. Writes `corpus/<version>`, `models/word2vec/<version>`, `bundles/<version>`, the
+MongoDB collections `song_vectors__<version>`, `playlist_vectors__<version>`, `models`, `published`
+and `runs`, and the asset `published`.
+
+### Is it safe to re-run
+Yes: the same playlists and parameters give the same version and the same vectors. Publishing never
+moves to an older date; a person does that with `segue models promote` or `segue models rollback`.
+
+### What to do when it is red
+- `wait_for_playlists`: a day that landed has not been ingested. Mend the `ingest_playlists` run the
+  log names, then clear this task.
+- `build_corpus` says that the playlists changed since the version was planned: clear the run from
+  `plan_version` on.
+- anything else: read the task's log, mend, clear the task; what is finished is not done again.
+"""
+
+with DAG(
+    dag_id="train_models",
+    description="Trains vectors on all playlists so far and publishes them as a version",
+    # The trigger timetable: a run's date is the moment up to which it sees playlists, scheduled,
+    # backfilled and triggered by hand alike.
+    schedule=CronTriggerTimetable("0 0 * * 0", timezone="UTC", interval=timedelta(weeks=1)),
+    doc_md=DOC,
+    tags=["segue", "train"],
+    **dag_defaults(),
+) as dag:
+    wait_for_playlists = WaitFor(
+        task_id="wait_for_playlists",
+        condition="segue.airflow.conditions.playlists_ingested",
+        arguments={"as_of": AS_OF},
+        timeout=timedelta(hours=24),
+        inlets=[assets.PLAYLISTS],
+        doc_md="Waits until every day that landed before the data interval's end is ingested.",
+    )
+    plan_version = python_task(training.plan_version, as_of=AS_OF)
+    build_corpus = spark_task(
+        "build_corpus",
+        "build_corpus",
+        ["--version", VERSION, "--as-of", AS_OF, "--word2vec-partitions", str(get_settings().word2vec_partitions)],
+        doc="The latest version of each playlist, as lists of track indices.",
+    )
+    train_song_vectors = spark_task(
+        "train_song_vectors",
+        "train_song_vectors",
+        ["--version", VERSION, "--partitions", str(get_settings().word2vec_partitions)],
+        doc="MLlib Word2Vec, 32 dimensions, playlists as sentences.",
+    )
+    build_playlist_vectors = spark_task(
+        "build_playlist_vectors",
+        "build_playlist_vectors",
+        ["--version", VERSION],
+        doc="For each playlist the mean of its songs' vectors.",
+    )
+    load_vectors = spark_task(
+        "load_vectors",
+        "load_vectors",
+        ["--version", VERSION],
+        uses_mongo=True,
+        doc="Loads the vectors of songs and playlists into MongoDB, whole, under the version's name.",
+    )
+    build_bundle = python_task(training.build_bundle, version=VERSION)
+    register_version = python_task(training.register_version, version=VERSION, as_of=AS_OF)
+    publish_version = python_task(
+        training.publish_version,
+        version=VERSION,
+        as_of=AS_OF,
+        options={"outlets": [assets.PUBLISHED]},
+    )
+
+    wait_for_playlists >> plan_version >> build_corpus >> train_song_vectors >> build_playlist_vectors
+    build_playlist_vectors >> [load_vectors, build_bundle] >> register_version >> publish_version

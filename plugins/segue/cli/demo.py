@@ -1,0 +1,39 @@
+"""`segue demo`: real playlists through the whole platform, and what comes out of it."""
+
+from datetime import UTC, datetime, timedelta
+
+from segue.cli import ask, run, stack
+from segue.cli.main import app
+from segue.cli.output import stderr, stdout
+from segue.settings import PROJECT, get_settings
+
+SAMPLE = PROJECT / "sample" / "spotify-archive"
+
+
+@app.command()
+def demo() -> None:
+    """Start the stack, run the sample through the DAGs, print recommendations.
+
+    The stack stays up for the browser; `segue down` stops it.
+    """
+    settings = get_settings()
+    stack.up(show_password=False)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    stderr.print(f"\nIngesting {SAMPLE} as the playlists of {yesterday}, then training on them.")
+    document = run.run_source(settings, SAMPLE, yesterday, train=True)
+    stdout.print(run.summary(document))
+    _heading("segue similar Blinding Lights")
+    ask.similar(["Blinding Lights"], k=8, metric="cosine", version=None, as_json=False)
+    _heading("segue playlists drivers license")
+    ask.playlists(["drivers license"], k=8, version=None, as_json=False)
+    _heading('segue continue "Blinding Lights" "Levitating Dua Lipa" "Watermelon Sugar" -n 12')
+    songs = ["Blinding Lights", "Levitating Dua Lipa", "Watermelon Sugar"]
+    ask.continue_(songs, title=None, n=12, metric="cosine", version=None, as_json=False)
+    stdout.print("\nWatch the runs in Airflow, and ask for songs of your own with the commands above.")
+    for line in stack._address(settings, state, with_password=True):
+        print(line)
+    stdout.print("`segue down` stops everything; `segue --help` shows what else there is.")
+
+
+def _heading(command: str) -> None:
+    stdout.print(f"\n$ {command}", style="bold cyan", markup=False, highlight=False)

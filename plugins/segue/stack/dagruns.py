@@ -1,0 +1,178 @@
+"""DAG runs of the local stack: start them, follow them, say why they failed."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from segue.errors import SegueError
+
+ENDED = frozenset({"success", "failed"})
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A run as Airflow tells it."""
+
+    dag_id: str
+    run_id: str
+    logical_date: str
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task of a run."""
+
+    run_id: str
+    logical_date: str
+    task_id: str
+    state: str
+    tries: int
+    map_index: int = -1
+
+
+def wait_for_dag(api: httpx.Client, dag_id: str, *, seconds: float = 120) -> None:
+    """Returns once Airflow has parsed `dag_id`; raises `SegueError` with its import error."""
+    deadline = time.monotonic() + seconds
+    while api.get(f"/api/v2/dags/{dag_id}").status_code != httpx.codes.OK:
+        if time.monotonic() > deadline:
+            errors = api.get("/api/v2/importErrors").json().get("import_errors", [])
+            why = "; ".join(e["stack_trace"].strip().splitlines()[-1] for e in errors)
+            raise SegueError(f"Airflow does not know the DAG {dag_id}: {why or 'not parsed yet'}")
+        time.sleep(1)
+
+
+def backfill(api: httpx.Client, dag_id: str, first: date, last: date, max_active: int) -> None:
+    """Starts a backfill of every date from `first` to `last`; runs that ended run again.
+
+    Raises `SegueError` when one is under way already.
+    """
+    answer = api.post(
+        "/api/v2/backfills",
+        json={
+            "dag_id": dag_id,
+            "from_date": _midnight(first),
+            "to_date": _midnight(last),
+            "reprocess_behavior": "completed",
+            "max_active_runs": max_active,
+        },
+    )
+    if answer.status_code == httpx.codes.CONFLICT:
+        raise SegueError(f"a backfill of {dag_id} is under way: wait for it, or cancel it in the UI")
+    _ok(answer)
+
+
+def trigger(api: httpx.Client, dag_id: str, day: date) -> None:
+    """Starts the run of midnight of `day`, or runs it again if it ended."""
+    answer = api.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": _midnight(day)})
+    if answer.status_code != httpx.codes.CONFLICT:
+        _ok(answer)
+        return
+    for run in runs(api, dag_id, day, day):
+        if run.state in ENDED:
+            body = {"dry_run": False}
+            _ok(api.post(f"/api/v2/dags/{dag_id}/dagRuns/{run.run_id}/clear", json=body))
+
+
+def runs(api: httpx.Client, dag_id: str, first: date, last: date) -> list[DagRun]:
+    """The runs of the midnights from `first` to `last`, oldest first."""
+    query = {"logical_date_gte": _midnight(first), "logical_date_lte": _midnight(last)}
+    return [_run(r) for r in _pages(api, f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs", query)]
+
+
+def follow(
+    api: httpx.Client,
+    dag_id: str,
+    first: date,
+    last: date,
+    on_change: Callable[[list[DagRun], list[TaskState]], None],
+    *,
+    interval: float = 1.5,
+) -> list[DagRun]:
+    """Waits until all runs of those dates have ended and returns them.
+
+    `on_change` is told the runs and the tasks of those under way whenever one changed.
+    """
+    before: Any = None
+    while True:
+        now = runs(api, dag_id, first, last)
+        active = [r for r in now if r.state not in ENDED]
+        tasks = [t for r in active for t in task_states(api, r)]
+        shown = ([(r.run_id, r.state) for r in now], tasks)
+        if shown != before:
+            on_change(now, tasks)
+            before = shown
+        if now and not active:
+            return now
+        time.sleep(interval)
+
+
+def task_states(api: httpx.Client, run: DagRun) -> list[TaskState]:
+    """The tasks of `run`."""
+    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
+    return [
+        TaskState(
+            run.run_id, run.logical_date, t["task_id"], t["state"] or "none", t["try_number"],
+            t["map_index"],
+        )
+        for t in _pages(api, path, "task_instances", {})
+    ]
+
+
+def failures(api: httpx.Client, run: DagRun, logs: Path) -> list[str]:
+    """One line for each failed task of `run`: its name and where its log is."""
+    lines = []
+    for t in task_states(api, run):
+        if t.state == "failed":
+            folder = logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={t.task_id}"
+            folder = folder if t.map_index < 0 else folder / f"map_index={t.map_index}"
+            lines.append(f"{run.dag_id} {run.logical_date}: {t.task_id} failed, log {folder}/attempt={t.tries}.log")
+    return lines or [f"{run.dag_id} {run.logical_date}: {run.state}"]
+
+
+def returned(api: httpx.Client, run: DagRun, task_id: str) -> Any:
+    """What the task returned, None if nothing."""
+    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+    answer = api.get(path)
+    return answer.json()["value"] if answer.status_code == httpx.codes.OK else None
+
+
+def _pages(api: httpx.Client, path: str, field: str, query: dict[str, Any]) -> Iterator[Any]:
+    offset = 0
+    while True:
+        answer = _ok(api.get(path, params={**query, "limit": 100, "offset": offset})).json()
+        yield from answer[field]
+        offset += len(answer[field])
+        if not answer[field] or offset >= answer["total_entries"]:
+            return
+
+
+def _run(r: dict[str, Any]) -> DagRun:
+    start, end = (_moment(r[f]) for f in ("start_date", "end_date"))
+    seconds = ((end or datetime.now(UTC)) - start).total_seconds() if start else 0.0
+    return DagRun(r["dag_id"], r["dag_run_id"], r["logical_date"][:10], r["state"], round(seconds, 1))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def _ok(answer: httpx.Response) -> httpx.Response:
+    if answer.is_error:
+        raise SegueError(f"Airflow answered {answer.status_code} to {answer.url.path}: {answer.text[:500]}")
+    return answer
+
+
+def days(first: date, last: date) -> list[date]:
+    """Every date from `first` to `last`."""
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]

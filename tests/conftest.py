@@ -1,0 +1,16 @@
+"""Fixtures of the whole suite, and the environment that Airflow is imported in."""
+
+import os
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+# Airflow reads these when it is imported, so they come before any test module.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="segue-airflow-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
+# Spark listens on loopback in tests too.
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+pytest_plugins = ["tests.fixtures_mongo", "tests.fixtures_s3"]
