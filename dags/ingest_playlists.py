@@ -15,8 +15,8 @@ DATE = "{{ macros.segue.partition_date(dag_run) }}"
 
 DOC = """
 ### What is it for
-Brings one day's playlists (Million Playlist Dataset slices) from the inbox into the lake and MongoDB.
-The day is the run's **logical date**.
+Brings one day's playlists (Million Playlist Dataset slices) from the inbox into the lake and
+MongoDB. The day is the run's **logical date**.
 
 ### What does it read and write
 Reads `SEGUE_INBOX/dt=<date>/`. Writes `landing/`, `quarantine/`, `staging/playlists/` and
@@ -28,10 +28,11 @@ Yes: for any date, in any order, as often as you like. A date is replaced whole;
 overwrites a newer version of a playlist.
 
 ### What to do when it is red
-- `wait_for_drop`: the drop never became complete. Put the slices into the inbox, then a file `_READY`.
-- `preprocess`: more of the drop was quarantined than allowed. Look at `quarantine/dt=<date>/*.jsonl`:
-  every line names the file, the record and what was wrong. Mend the feed, or trigger the run again
-  with a higher `quarantine_max_share`; then clear the task.
+- `wait_for_drop`: the drop never became complete. Put the slices into the inbox, then a file
+  `_READY`; clear the task.
+- `preprocess`: more of the drop was quarantined than allowed. `quarantine/dt=<date>/*.jsonl` names
+  the file, the record and what was wrong, a line each. Mend the feed and clear `stage`, or trigger
+  the date again with a higher `quarantine_max_share`.
 - `check`: the log has the table of checks; nothing was loaded.
 - `load`, `count_playlists`: MongoDB was out of reach for longer than the retries; clear the task.
 """
@@ -60,7 +61,7 @@ with DAG(
         arguments={"date": DATE},
         timeout=timedelta(hours=24),
         inlets=[assets.INBOX],
-        doc_md="Waits until the drop is complete: `_READY` is there, or its files stopped changing.",
+        doc_md="Waits until the drop is complete: `_READY`, or files that stopped changing.",
     )
     stage = python_task(ingesting.stage, date=DATE)
     preprocess = spark_task(

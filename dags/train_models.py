@@ -58,7 +58,14 @@ with DAG(
     build_corpus = spark_task(
         "build_corpus",
         "build_corpus",
-        ["--version", VERSION, "--as-of", AS_OF, "--word2vec-partitions", str(get_settings().word2vec_partitions)],
+        [
+            "--version",
+            VERSION,
+            "--as-of",
+            AS_OF,
+            "--word2vec-partitions",
+            str(get_settings().word2vec_partitions),
+        ],
         doc="The latest version of each playlist, as lists of track indices.",
     )
     train_song_vectors = spark_task(
@@ -78,7 +85,7 @@ with DAG(
         "load_vectors",
         ["--version", VERSION],
         uses_mongo=True,
-        doc="Loads the vectors of songs and playlists into MongoDB, whole, under the version's name.",
+        doc="Loads the vectors of songs and playlists into MongoDB, under the version's name.",
     )
     build_bundle = python_task(training.build_bundle, version=VERSION)
     register_version = python_task(training.register_version, version=VERSION, as_of=AS_OF)
@@ -89,5 +96,11 @@ with DAG(
         options={"outlets": [assets.PUBLISHED]},
     )
 
-    wait_for_playlists >> plan_version >> build_corpus >> train_song_vectors >> build_playlist_vectors
+    (
+        wait_for_playlists
+        >> plan_version
+        >> build_corpus
+        >> train_song_vectors
+        >> build_playlist_vectors
+    )
     build_playlist_vectors >> [load_vectors, build_bundle] >> register_version >> publish_version

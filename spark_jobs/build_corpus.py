@@ -10,8 +10,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession, functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from segue import job, schemas
@@ -29,7 +28,9 @@ def arg_parser() -> ArgumentParser:
     parser.add_argument("--lake", required=True, help="root of the object store")
     parser.add_argument("--version", required=True, help="version, as planned")
     parser.add_argument("--as-of", required=True, help="days that were over then count, ISO 8601")
-    parser.add_argument("--word2vec-partitions", required=True, type=int, help="part of the version")
+    parser.add_argument(
+        "--word2vec-partitions", required=True, type=int, help="part of the version"
+    )
     return parser
 
 
@@ -103,7 +104,8 @@ def build(spark: SparkSession, lake: Lake, plan: CorpusPlan) -> None:
     playlist_files = write_table(encoded, attempt, keys[1])
     written = spark.read.parquet(lake.spark_url(f"{attempt.work}/{keys[1]}"))
     entries, unknown = written.select(
-        F.sum(F.size("tracks")), F.sum(F.when(F.exists("tracks", lambda t: t.isNull()), 1).otherwise(0))
+        F.sum(F.size("tracks")),
+        F.sum(F.when(F.exists("tracks", lambda t: t.isNull()), 1).otherwise(0)),
     ).first() or (0, 0)
     if unknown:
         raise SegueError(f"{unknown} playlists hold songs that staging/tracks lacks; ingest again")

@@ -33,7 +33,8 @@ def pool_file(lake: Lake, version: str, key: str, target: str) -> None:
             mean_vectors(
                 song_vectors,
                 batch["tracks"].flatten().to_numpy(),
-                batch["tracks"].offsets.to_numpy().astype(np.int64) - batch["tracks"].offsets[0].as_py(),
+                batch["tracks"].offsets.to_numpy().astype(np.int64)
+                - batch["tracks"].offsets[0].as_py(),
             )
             for batch in pq.ParquetFile(source).iter_batches(columns=["tracks"])
         ]
@@ -49,10 +50,14 @@ def pool(spark: SparkSession, attempt: Attempt, version: str, files: list[str]) 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                pool_file(Lake(url), version, f"corpus/{version}/playlists/{row['file']}", row["target"])
+                pool_file(
+                    Lake(url), version, f"corpus/{version}/playlists/{row['file']}", row["target"]
+                )
             yield batch
 
-    rows = spark.createDataFrame(list(zip(files, targets, strict=True)), "file string, target string")
+    rows = spark.createDataFrame(
+        list(zip(files, targets, strict=True)), "file string, target string"
+    )
     rows.repartition(len(files)).mapInArrow(run, rows.schema).count()
     return targets
 
@@ -73,7 +78,9 @@ def build(spark: SparkSession, lake: Lake, version: str) -> None:
         with lake.open(target) as source:
             chunks.append(np.load(source))
     vectors = np.concatenate(chunks)
-    commit_vectors(lake, attempt, key, vectors, playlists.digest, {"model": MODEL, "pooling": "mean"})
+    commit_vectors(
+        lake, attempt, key, vectors, playlists.digest, {"model": MODEL, "pooling": "mean"}
+    )
     print(f"playlist vectors of {version}: {vectors.shape[0]} playlists x {vectors.shape[1]}")
 
 

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 from pyspark.ml.feature import Word2Vec
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from segue import job
 from segue.embeddings.arrays import SONGS, commit_vectors, vectors_key
@@ -38,7 +37,8 @@ def train(playlists: DataFrame, partitions: int) -> DataFrame:
     )
     words = word2vec.fit(ordered).getVectors()
     return words.select(
-        F.col("word").cast("int").alias("track"), vector_to_array("vector", "float32").alias("vector")
+        F.col("word").cast("int").alias("track"),
+        vector_to_array("vector", "float32").alias("vector"),
     )
 
 

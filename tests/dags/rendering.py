@@ -66,7 +66,9 @@ def context(dag: DAG, task: Any) -> dict[str, Any]:
         "dag": dag,
         "dag_run": run,
         "macros": macros,
-        "params": {name: param.value for name, param in dag.params.items()} if hasattr(dag.params, "items") else {},
+        "params": {name: param.value for name, param in dag.params.items()}
+        if hasattr(dag.params, "items")
+        else {},
         "task": task,
         "ti": ti,
     }

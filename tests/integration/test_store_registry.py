@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from segue.errors import Fenced, SegueError
+from segue.store import registry
 from segue.store.client import Database
 from segue.store.registry import (
     Outcome,
@@ -131,6 +132,28 @@ def test_publishing_what_was_changed_meanwhile_is_refused(db: Database) -> None:
     with pytest.raises(Fenced, match="v1 is published, not v0"):
         publish(db, "v2", day(3), "v0")
     assert now(db) == "v1"
+
+
+@pytest.mark.parametrize("act", ["publish", "first", "rollback"])
+def test_what_is_published_between_reading_and_writing_is_not_overwritten(
+    db: Database, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    for i in range(4):
+        trained(db, f"v{i}", i + 1)
+    if act != "first":
+        out(db, "v0", 1)
+        out(db, "v1", 2)
+    entry = registry._entry
+
+    def meanwhile(*arguments: Any) -> Any:
+        monkeypatch.setattr(registry, "_entry", entry)
+        out(db, "v2", 3)
+        return entry(*arguments)
+
+    monkeypatch.setattr(registry, "_entry", meanwhile)
+    with pytest.raises(Fenced, match="v2 was published meanwhile"):
+        rollback(db) if act == "rollback" else out(db, "v3", 4)
+    assert now(db) == "v2"
 
 
 @pytest.mark.parametrize("lacking", ["registration", "vectors", "a vector"])

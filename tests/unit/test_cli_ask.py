@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def answer(result: Result) -> dict[str, Any]:
     return document
 
 
+FRIDAY = datetime(2021, 4, 9, tzinfo=UTC)
 WATERLOO = {
     "uri": track_uri("Waterloo by ABBA on Waterloo"),
     "title": "Waterloo",
@@ -204,8 +206,8 @@ def says(here: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_version_that_the_registry_published_is_asked(
     here: Path, mongo: Mongo, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry.register(db, VERSION, logical_date="2021-04-09", vectors={})
-    registry.publish(db, VERSION, "2021-04-09", None)
+    registry.register(db, VERSION, logical_date=FRIDAY, vectors={})
+    registry.publish(db, VERSION, FRIDAY, None)
     monkeypatch.setenv("SEGUE_MONGO_URI", mongo.uri)
     monkeypatch.setenv("SEGUE_MONGO_DATABASE", db.name)
     get_settings.cache_clear()

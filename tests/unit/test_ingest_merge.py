@@ -72,3 +72,12 @@ def test_the_extremes_of_time_are_in_order() -> None:
 @pytest.mark.parametrize("files", [[], [versions("a")], [versions("a", p1=1), versions("b", p2=1)]])
 def test_without_duplicates_nobody_loses(files: list[PlaylistVersions]) -> None:
     assert losers_across_files(files) == {}
+
+
+def test_songs_in_another_order_are_still_one_row_each() -> None:
+    merged = merge_tracks([tracks("a", "b", "c"), tracks("a", "c", "b", names=" 2"), tracks("b")])
+    assert [(r["track_name"], r["num_entries"]) for r in merged.to_pylist()] == [
+        ("a", 2),
+        ("b", 3),
+        ("c", 2),
+    ]

@@ -115,9 +115,10 @@ def test_a_killed_copy_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         put(key, data)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(lake, "put", killed)
+    monkeypatch.setattr(lake, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
         stage(inbox, lake)
+    monkeypatch.setattr(lake, "put", put)
     assert read_manifest(lake, KEY) is None
     assert stage(inbox, lake).copied <= 4
     assert landed(lake) == {f"{i}.json": str(i).encode() for i in range(5)}

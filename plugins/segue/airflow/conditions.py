@@ -12,9 +12,9 @@ def drop_complete(date: str) -> tuple[bool, str]:
     """Whether the inbox's drop of `date` is complete, or has left it after it landed."""
     settings = get_settings()
     drop = read_drop(Lake(settings.inbox_url), date, settings.inbox_settle_seconds)
-    if not drop.complete and not drop.slices:
-        if read_manifest(Lake(settings.lake_url), f"landing/dt={date}") is not None:
-            return True, f"{date} has landed and left the inbox"
+    landing = f"landing/dt={date}"
+    if not drop.complete and not drop.slices and read_manifest(Lake(settings.lake_url), landing):
+        return True, f"{date} has landed and left the inbox"
     return drop.complete, drop.why
 
 

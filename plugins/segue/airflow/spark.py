@@ -43,7 +43,9 @@ class SegueSparkSubmitOperator(SparkSubmitOperator):
             code = None if process is None else process.returncode
             for kind in (MalformedInput, SettingError):
                 if code == kind.exit_code:
-                    raise kind(f"{self.name}: see the line above that begins with segue:") from error
+                    raise kind(
+                        f"{self.name}: see the line above that begins with segue:"
+                    ) from error
             raise
 
 

@@ -18,7 +18,7 @@ _COUNTS = ("playlists", "tracks", "entries")
 
 
 def plan_version(as_of: str) -> str:
-    """Names the version after its date and everything that goes into it; skips if that is nothing."""
+    """Names the version after its date and all that goes into it; skips if that is nothing."""
     from segue.embeddings.word2vec import version_parameters
     from segue.ingest.corpus import plan_corpus
     from segue.lake import Lake
@@ -31,7 +31,13 @@ def plan_version(as_of: str) -> str:
     )
     if not plan.dates:
         raise AirflowSkipException(f"no playlists of any day before {as_of}: nothing to train on")
-    log.info("%s: the playlists of %d days, %s to %s", plan.version, len(plan.dates), plan.dates[0], plan.dates[-1])
+    log.info(
+        "%s: the playlists of %d days, %s to %s",
+        plan.version,
+        len(plan.dates),
+        plan.dates[0],
+        plan.dates[-1],
+    )
     return plan.version
 
 

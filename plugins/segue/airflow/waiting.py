@@ -1,13 +1,13 @@
 """Waiting without a worker: one sensor and one trigger for every condition on the lake."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
-from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 
@@ -15,7 +15,7 @@ class ConditionTrigger(BaseTrigger):
     """Fires once `condition(**arguments)` says (True, why)."""
 
     def __init__(self, condition: str, arguments: dict[str, Any], interval: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's triggers are untyped
         self.condition = condition
         self.arguments = arguments
         self.interval = interval
@@ -28,11 +28,11 @@ class ConditionTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Asks every `interval` seconds; a changed reason is logged."""
-        function, last = import_string(self.condition), None
+        function, last = _function(self.condition), None
         while True:
             met, why = await asyncio.to_thread(function, **self.arguments)
             if met:
-                yield TriggerEvent(why)
+                yield TriggerEvent(why)  # type: ignore[no-untyped-call]  # as above
                 return
             if why != last:
                 self.log.info("waiting: %s", why)
@@ -65,7 +65,7 @@ class WaitFor(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Returns why the condition is met, at once or through `resume`."""
-        met, why = import_string(self.condition)(**self.arguments)
+        met, why = _function(self.condition)(**self.arguments)
         self.log.info("%s: %s", "ready" if met else "waiting", why)
         if not met:
             self.defer(
@@ -87,7 +87,12 @@ class WaitFor(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
-            met, why = import_string(self.condition)(**self.arguments)
+            met, why = _function(self.condition)(**self.arguments)
             if met:
                 return str(why)
             raise AirflowSensorTimeout(f"waited {self.timeout} in vain: {why}") from error
+
+
+def _function(path: str) -> Callable[..., tuple[bool, str]]:
+    module, _, name = path.rpartition(".")
+    return cast("Callable[..., tuple[bool, str]]", getattr(import_module(module), name))

@@ -6,6 +6,7 @@ from segue.cli import ask, run, stack
 from segue.cli.main import app
 from segue.cli.output import stderr, stdout
 from segue.settings import PROJECT, get_settings
+from segue.stack.state import running
 
 SAMPLE = PROJECT / "sample" / "spotify-archive"
 
@@ -24,14 +25,16 @@ def demo() -> None:
     stdout.print(run.summary(document))
     _heading("segue similar Blinding Lights")
     ask.similar(["Blinding Lights"], k=8, metric="cosine", version=None, as_json=False)
-    _heading("segue playlists drivers license")
+    _heading('segue playlists "drivers license"')
     ask.playlists(["drivers license"], k=8, version=None, as_json=False)
     _heading('segue continue "Blinding Lights" "Levitating Dua Lipa" "Watermelon Sugar" -n 12')
     songs = ["Blinding Lights", "Levitating Dua Lipa", "Watermelon Sugar"]
     ask.continue_(songs, title=None, n=12, metric="cosine", version=None, as_json=False)
-    stdout.print("\nWatch the runs in Airflow, and ask for songs of your own with the commands above.")
-    for line in stack._address(settings, state, with_password=True):
-        print(line)
+    stdout.print(
+        "\nWatch the runs in Airflow, and ask for songs of your own with the commands above."
+    )
+    if state := running(settings):
+        print("\n".join(stack.address(settings, state, with_password=True)))
     stdout.print("`segue down` stops everything; `segue --help` shows what else there is.")
 
 

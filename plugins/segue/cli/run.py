@@ -1,6 +1,5 @@
 """`segue run` and `segue demo`: playlists through the DAGs, followed to the end."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -9,25 +8,31 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from segue.cli.main import app
 from segue.cli.output import Json, note, report, stderr, table
 from segue.errors import SegueError, SettingError
 from segue.ingest.source import drop_into, ranges, read_source
 from segue.lake import Lake
-from segue.settings import PROJECT, Settings, get_settings
-from segue.stack import dagruns, lifecycle
+from segue.settings import Settings, get_settings
+from segue.stack import dagruns
 from segue.stack.api import client
-from segue.stack.credentials import admin_password
 from segue.stack.dagruns import DagRun, TaskState
 from segue.stack.home import Home
 from segue.stack.state import mongo_uri, running
 from segue.store.client import connect
-from segue.store.runs import ROW_COUNTS
 
 INGEST, TRAIN = "ingest_playlists", "train_models"
-SHOWN_ROWS = ("playlists_in", "playlists_out", "playlists_quarantined", "files_in", "files_quarantined")
+SHOWN_ROWS = (
+    "playlists_in",
+    "playlists_out",
+    "playlists_quarantined",
+    "files_in",
+    "files_quarantined",
+)
 
 
 @app.command()
@@ -67,7 +72,7 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
         inbox = Lake(settings.inbox_url)
         for each, slices in drops.items():
             if others := drop_into(inbox, each, slices):
-                note(f"the drop of {each} holds other slices too, ingested with it: {', '.join(others)}")
+                note(f"The drop of {each} held these too, ingested with it: {', '.join(others)}")
         ended: list[DagRun] = []
         with _progress() as show:
             for first, last in ranges(list(drops)):
@@ -85,7 +90,12 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
                 version = dagruns.returned(api, trained[-1], "plan_version")
     return {
         "runs": [
-            {"dag_id": r.dag_id, "logical_date": r.logical_date, "state": r.state, "seconds": r.seconds}
+            {
+                "dag_id": r.dag_id,
+                "logical_date": r.logical_date,
+                "state": r.state,
+                "seconds": r.seconds,
+            }
             for r in ended
         ],
         "rows": _rows(settings, [r for r in ended if r.dag_id == INGEST]),
@@ -97,7 +107,6 @@ def _rows(settings: Settings, ended: list[DagRun]) -> dict[str, int]:
     db = connect(mongo_uri(settings), settings.mongo_database)
     found = list(db.runs.find({"_id": {"$in": [f"{r.dag_id}/{r.run_id}" for r in ended]}}))
     rows = [f.get("rows", {}) for f in found]
-    assert set(SHOWN_ROWS) <= set(ROW_COUNTS)
     return {name: sum(r.get(name, 0) for r in rows) for name in SHOWN_ROWS}
 
 
@@ -105,7 +114,7 @@ def _raise_if_failed(api: httpx.Client, settings: Settings, ended: list[DagRun])
     logs = Home.of(settings).logs / "airflow"
     lines = [line for r in ended if r.state != "success" for line in dagruns.failures(api, r, logs)]
     if lines:
-        raise SegueError("\n  ".join([f"{len(lines)} tasks failed:", *lines]))
+        raise SegueError("\n  ".join(["a run failed", *lines]))
 
 
 def _day(text: str) -> date:
@@ -117,17 +126,22 @@ def _day(text: str) -> date:
         raise SettingError(f"--date {text}: not a date, YYYY-MM-DD") from None
 
 
-def summary(document: dict[str, Any]) -> Any:
-    rows = [(r["dag_id"], r["logical_date"], r["state"], f"{r['seconds']:.0f} s") for r in document["runs"]]
-    counts = document["rows"]
-    total = (
-        f"{counts['playlists_out']:,} of {counts['playlists_in']:,} playlists ingested, "
-        f"{counts['playlists_quarantined']:,} quarantined"
+def summary(document: dict[str, Any]) -> Group:
+    """What `segue run` prints for people."""
+    shown = table(
+        ["DAG", "date", "state", ("time", "right")],
+        [
+            (r["dag_id"], r["logical_date"], r["state"], f"{r['seconds']:.0f} s")
+            for r in document["runs"]
+        ],
     )
-    result = table(["DAG", "date", "state", ("time", "right")], rows)
-    result.caption = total + (f"; version {document['version']}" if document["version"] else "")
-    result.caption_justify = "left"
-    return result
+    rows = document["rows"]
+    total = (
+        f"{rows['playlists_out']:,} of {rows['playlists_in']:,} playlists ingested, "
+        f"{rows['playlists_quarantined']:,} quarantined."
+    )
+    version = f"Version {document['version']}." if document["version"] else ""
+    return Group(shown, Text(f"{total} {version}".rstrip()))
 
 
 Show = Callable[[list[DagRun], list[TaskState]], None]
@@ -140,7 +154,10 @@ def _progress() -> Iterator[Show]:
         yield _lines()
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         TextColumn("{task.fields[now]}", style="dim"),
     )
     with Progress(*columns, console=stderr) as progress:
@@ -158,7 +175,9 @@ def _progress() -> Iterator[Show]:
                 total = len(tasks) or progress.tasks[bars[dag_id]].total or 1
                 ended = sum(t.state in ("success", "skipped", "failed") for t in tasks)
                 done = total if found[0].state in dagruns.ENDED else ended
-            now = sorted({_doing(t) for t in tasks if t.state in ("running", "deferred", "up_for_retry")})
+            now = sorted(
+                {_doing(t) for t in tasks if t.state in ("running", "deferred", "up_for_retry")}
+            )
             progress.update(bars[dag_id], total=total, completed=done, now=", ".join(now)[:60])
 
         yield show
@@ -181,4 +200,6 @@ def _lines() -> Show:
 
 
 def _doing(task: TaskState) -> str:
-    return task.task_id + {"up_for_retry": " (will be tried again)", "deferred": " (waits)"}.get(task.state, "")
+    return task.task_id + {"up_for_retry": " (will be tried again)", "deferred": " (waits)"}.get(
+        task.state, ""
+    )

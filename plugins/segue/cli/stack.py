@@ -49,7 +49,7 @@ def up(
         if ran_already:
             stderr.print("The stack runs already.")
         with_password = show_password or sys.stdout.isatty()
-        for line in _address(settings, state, with_password=with_password):
+        for line in address(settings, state, with_password=with_password):
             print(line, flush=True)
         if foreground and not ran_already:
             _stay(settings)
@@ -89,7 +89,7 @@ def status(show_password: ShowPassword = False, as_json: Json = False) -> None:
             (each["name"], each["state"], each["pid"] or "", each["since"] or "", each["address"])
             for each in components
         ]
-        lines = [] if state is None else _address(settings, state, with_password=show_password)
+        lines = [] if state is None else address(settings, state, with_password=show_password)
         lines += [f"data      {home.root} ({disk / 2**20:,.0f} MiB)", f"logs      {home.logs}"]
         if not components:
             return Group(Text("The stack does not run; start it with `segue up`."), *lines)
@@ -140,7 +140,8 @@ def _component(process: supervisor.ProcessInfo, state: StackState | None) -> dic
     }
 
 
-def _address(settings: Settings, state: StackState, *, with_password: bool) -> list[str]:
+def address(settings: Settings, state: StackState, *, with_password: bool) -> list[str]:
+    """The lines that say where Airflow is and how to log in."""
     file = admin_passwords_file(Home.of(settings))
     password = admin_password(settings) if with_password else f"in {file} (or --show-password)"
     return [f"Airflow   {state.url}", f"user      {state.admin}", f"password  {password}"]

@@ -40,6 +40,8 @@ def commit_vectors(
     """Writes `vectors` in the attempt's folder and commits them as the partition `key`."""
     name = attempt.file_name("vectors", "npy")
     with lake.writer(f"{attempt.work}/{key}/{name}") as out:
-        np.lib.format.write_array(out, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        np.lib.format.write_array(
+            out, np.ascontiguousarray(vectors, np.float32), allow_pickle=False
+        )
     manifest = Manifest([name], attempt.token, digest, rows=len(vectors), facts=facts)
     attempt.commit({key: manifest})

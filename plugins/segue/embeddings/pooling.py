@@ -5,7 +5,9 @@ import numpy.typing as npt
 
 
 def mean_vectors(
-    song_vectors: npt.NDArray[np.float32], tracks: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]
+    song_vectors: npt.NDArray[np.float32],
+    tracks: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float32]:
     """The mean of the song vectors of each playlist's entries.
 

@@ -48,7 +48,9 @@ def read_drop(inbox: Lake, date: str, settle_seconds: float, *, now: float | Non
     age = (time.time() if now is None else now) - max(_changed_at(e) for e in files.values())
     if age < settle_seconds:
         wait = settle_seconds - age
-        return Drop(slices, ignored, complete=False, why=f"changed {age:.0f} s ago, {wait:.0f} s to go")
+        return Drop(
+            slices, ignored, complete=False, why=f"changed {age:.0f} s ago, {wait:.0f} s to go"
+        )
     return Drop(slices, ignored, complete=True, why=f"nothing changed for {age:.0f} s")
 
 

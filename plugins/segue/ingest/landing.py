@@ -43,7 +43,9 @@ def land(inbox: Lake, lake: Lake, date: str, drop: Drop, *, workers: int = 8) ->
     attempt = begin(lake, key)
     with ThreadPoolExecutor(workers) as pool:
         results = list(
-            pool.map(lambda name: _land_one(inbox, f"dt={date}/{name}", lake, key, name), drop.slices)
+            pool.map(
+                lambda name: _land_one(inbox, f"dt={date}/{name}", lake, key, name), drop.slices
+            )
         )
     before = read_manifest(lake, key)
     known = {} if before is None else dict(before.facts["files"])
@@ -53,14 +55,14 @@ def land(inbox: Lake, lake: Lake, date: str, drop: Drop, *, workers: int = 8) ->
     facts = {"files": known, "ignored": drop.ignored}
     attempt.mark(key, Manifest(names, attempt.token, digest, rows=len(names), facts=facts))
     for name in drop.ignored:
-        log.warning("ignored %s/dt=%s/%s: not a slice (.json, .json.gz, .json.zst)", inbox.url, date, name)
+        log.warning(
+            "ignored %s/dt=%s/%s: not a slice (.json, .json.gz, .json.zst)", inbox.url, date, name
+        )
     copied = [file for file, was_copied in results if was_copied]
     return Landing(len(names), len(copied), sum(f.size for f in copied), len(drop.ignored))
 
 
-def _land_one(
-    inbox: Lake, source: str, lake: Lake, key: str, name: str
-) -> tuple[LandedFile, bool]:
+def _land_one(inbox: Lake, source: str, lake: Lake, key: str, name: str) -> tuple[LandedFile, bool]:
     target, note = f"{key}/{name}", f"{key}/_sha256/{name}.json"
     size = inbox.size(source)
     file = LandedFile(size, inbox.sha256(source))
@@ -76,6 +78,8 @@ def _land_one(
             digest.update(chunk)
             out.write(chunk)
         if digest.hexdigest() != file.sha256 or inbox.size(source) != size:
-            raise SegueError(f"{inbox.url}/{source} changed while it was copied; it will be tried again")
+            raise SegueError(
+                f"{inbox.url}/{source} changed while it was copied; it will be tried again"
+            )
     lake.put(note, json.dumps(asdict(file)).encode())
     return file, True

@@ -19,7 +19,9 @@ def read_source(folder: Path, day: date) -> dict[date, list[Path]]:
     """
     if not folder.is_dir():
         raise SettingError(f"--source {folder}: there is no such folder")
-    dated = {m[1]: p for p in sorted(folder.iterdir()) if p.is_dir() and (m := _DATED.match(p.name))}
+    dated = {
+        m[1]: p for p in sorted(folder.iterdir()) if p.is_dir() and (m := _DATED.match(p.name))
+    }
     flat = _slices(folder)
     if dated and flat:
         raise SettingError(f"--source {folder}: has both slices and dt=… folders; which is it?")

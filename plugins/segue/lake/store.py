@@ -29,7 +29,9 @@ class Lake:
         self.url = url.rstrip("/")
         # A listing must show what another process has just written.
         self.fs: fsspec.AbstractFileSystem
-        self.fs, path = fsspec.url_to_fs(self.url, use_listings_cache=False, skip_instance_cache=True)
+        self.fs, path = fsspec.url_to_fs(
+            self.url, use_listings_cache=False, skip_instance_cache=True
+        )
         self.root = str(path).rstrip("/")
         self.local = isinstance(self.fs, LocalFileSystem)
 

@@ -1,9 +1,11 @@
 """DAG runs of the local stack: start them, follow them, say why they failed."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,9 @@ def backfill(api: httpx.Client, dag_id: str, first: date, last: date, max_active
         },
     )
     if answer.status_code == httpx.codes.CONFLICT:
-        raise SegueError(f"a backfill of {dag_id} is under way: wait for it, or cancel it in the UI")
+        raise SegueError(
+            f"a backfill of {dag_id} is under way: wait for it, or cancel it in the UI"
+        )
     _ok(answer)
 
 
@@ -118,7 +122,11 @@ def task_states(api: httpx.Client, run: DagRun) -> list[TaskState]:
     path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
     return [
         TaskState(
-            run.run_id, run.logical_date, t["task_id"], t["state"] or "none", t["try_number"],
+            run.run_id,
+            run.logical_date,
+            t["task_id"],
+            t["state"] or "none",
+            t["try_number"],
             t["map_index"],
         )
         for t in _pages(api, path, "task_instances", {})
@@ -126,20 +134,39 @@ def task_states(api: httpx.Client, run: DagRun) -> list[TaskState]:
 
 
 def failures(api: httpx.Client, run: DagRun, logs: Path) -> list[str]:
-    """One line for each failed task of `run`: its name and where its log is."""
+    """For each failed task of `run` its name, why it failed, and where its log is."""
     lines = []
     for t in task_states(api, run):
         if t.state == "failed":
             folder = logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={t.task_id}"
             folder = folder if t.map_index < 0 else folder / f"map_index={t.map_index}"
-            lines.append(f"{run.dag_id} {run.logical_date}: {t.task_id} failed, log {folder}/attempt={t.tries}.log")
+            log = folder / f"attempt={t.tries}.log"
+            lines.append(f"{run.dag_id} {run.logical_date}: {t.task_id}: {why_failed(log)}")
+            lines.append(f"  log {log}")
     return lines or [f"{run.dag_id} {run.logical_date}: {run.state}"]
+
+
+def why_failed(log: Path) -> str:
+    """The error that a task's log ends with: what the job said of it, else the exception."""
+    why = "failed"
+    with suppress(OSError):
+        for line in log.read_text(errors="replace").splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            text = str(event.get("event", ""))
+            if text.startswith("segue: "):
+                return text.removeprefix("segue: ")
+            if detail := event.get("error_detail"):
+                why = f"{detail[0]['exc_type']}: {detail[0]['exc_value']}".splitlines()[0]
+    return why
 
 
 def returned(api: httpx.Client, run: DagRun, task_id: str) -> Any:
     """What the task returned, None if nothing."""
-    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
-    answer = api.get(path)
+    task = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}"
+    answer = api.get(f"{task}/xcomEntries/return_value")
     return answer.json()["value"] if answer.status_code == httpx.codes.OK else None
 
 
@@ -156,7 +183,9 @@ def _pages(api: httpx.Client, path: str, field: str, query: dict[str, Any]) -> I
 def _run(r: dict[str, Any]) -> DagRun:
     start, end = (_moment(r[f]) for f in ("start_date", "end_date"))
     seconds = ((end or datetime.now(UTC)) - start).total_seconds() if start else 0.0
-    return DagRun(r["dag_id"], r["dag_run_id"], r["logical_date"][:10], r["state"], round(seconds, 1))
+    return DagRun(
+        r["dag_id"], r["dag_run_id"], r["logical_date"][:10], r["state"], round(seconds, 1)
+    )
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -169,10 +198,7 @@ def _midnight(day: date) -> str:
 
 def _ok(answer: httpx.Response) -> httpx.Response:
     if answer.is_error:
-        raise SegueError(f"Airflow answered {answer.status_code} to {answer.url.path}: {answer.text[:500]}")
+        raise SegueError(
+            f"Airflow answered {answer.status_code} to {answer.url.path}: {answer.text[:500]}"
+        )
     return answer
-
-
-def days(first: date, last: date) -> list[date]:
-    """Every date from `first` to `last`."""
-    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
