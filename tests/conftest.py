@@ -13,4 +13,4 @@ os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
 # Spark listens on loopback in tests too.
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
-pytest_plugins = ["tests.fixtures_mongo", "tests.fixtures_s3"]
+pytest_plugins = ["tests.fixtures_mongo", "tests.fixtures_s3", "tests.fixtures_stack"]

@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _home(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        return _folder(value)
 
     @field_validator("lake", "inbox")
     @classmethod
@@ -142,9 +142,14 @@ class Settings(BaseSettings):
         return as_url(self.inbox or str(self.home / "inbox"))
 
 
+def _folder(place: str | Path) -> Path:
+    """The folder that a setting names: relative to the checkout, whatever the caller's is."""
+    return (PROJECT / Path(place).expanduser()).resolve()
+
+
 def as_url(place: str) -> str:
     """`place` as a URL: a folder becomes file:///…, a URL stays as it is."""
-    return place if "://" in place else Path(place).expanduser().resolve().as_uri()
+    return place if "://" in place else _folder(place).as_uri()
 
 
 @cache

@@ -20,7 +20,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from segue.stack import api, credentials, processes, state, supervisor
-from tests.integration.conftest import StackHome
+from tests.fixtures_stack import StackHome
 
 
 def test_everything_listens_on_loopback_alone(stack: StackHome) -> None:
@@ -154,6 +154,17 @@ def test_a_component_that_dies_is_started_anew(stack: StackHome) -> None:
     before = _pid(stack, "dag-processor")
     os.kill(before, signal.SIGKILL)
     _until(lambda: _pid(stack, "dag-processor") not in {0, before})
+
+
+def test_up_starts_what_has_ended_and_leaves_the_rest(stack: StackHome) -> None:
+    kept = _pid(stack, "scheduler")
+    supervisor.stop_programs(stack.home, ["triggerer"])
+    assert stack.segue("status").returncode == 1
+    again = stack.segue("up")
+    assert again.returncode == 0, again.stderr
+    assert "triggerer" in again.stderr
+    assert stack.segue("status").returncode == 0
+    assert _pid(stack, "scheduler") == kept
 
 
 def test_two_ups_at_once_start_one_stack_and_a_killed_supervisor_is_recovered_from(

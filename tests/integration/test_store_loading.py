@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def load_committed(
     load(db, playlists, date, commit, names)
     settle(db, lake)
     recount(db, next_token(db, "recount"))
+
+
+@pytest.fixture
+def fresh(mongo: Mongo) -> Iterator[Database]:
+    """Another empty store."""
+    database = mongo.database()
+    apply(database)
+    yield database
+    database.client.drop_database(database.name)
+    database.client.close()
 
 
 @pytest.fixture
@@ -145,37 +156,32 @@ _drops = st.lists(
 ).flatmap(lambda keys: st.tuples(*[st.tuples(st.just(k), _drop) for k in keys]))
 
 _quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
 @_quick
 @given(drops=_drops, data=st.data())
 def test_any_order_repetition_and_interleaving_ends_in_the_same_store(
-    mongo: Mongo, drops: Any, data: st.DataObject
+    db: Database, drops: Any, data: st.DataObject
 ) -> None:
     often = [d for d in drops for _ in range(data.draw(st.integers(1, 2)))]
-    db = mongo.database()
-    apply(db)
-    try:
-        ends = []
-        for order in (drops, data.draw(st.permutations(often))):
-            for (date, commit), playlists in order:
-                load(db, playlists, date, commit, names=f" {date} {commit}")
-            ends.append(contents(db, bookkeeping=True))
-            _empty(db)
-        with ThreadPoolExecutor(4) as pool:
-            running = [
-                pool.submit(load, db, playlists, date, commit, f" {date} {commit}")
-                for (date, commit), playlists in data.draw(st.permutations(often))
-            ]
-            for done in running:
-                done.result()
+    ends = []
+    for order in (drops, data.draw(st.permutations(often))):
+        _empty(db)
+        for (date, commit), playlists in order:
+            load(db, playlists, date, commit, names=f" {date} {commit}")
         ends.append(contents(db, bookkeeping=True))
-        assert ends[0] == ends[1] == ends[2]
-    finally:
-        db.client.drop_database(db.name)
-        db.client.close()
+    _empty(db)
+    with ThreadPoolExecutor(4) as pool:
+        running = [
+            pool.submit(load, db, playlists, date, commit, f" {date} {commit}")
+            for (date, commit), playlists in data.draw(st.permutations(often))
+        ]
+        for done in running:
+            done.result()
+    ends.append(contents(db, bookkeeping=True))
+    assert ends[0] == ends[1] == ends[2]
 
 
 def _empty(db: Database) -> None:
@@ -373,28 +379,26 @@ def test_a_drop_that_was_replaced_but_not_loaded_brings_nothing_back(
     kills=st.sets(st.integers(0, 60), max_size=4),
 )
 def test_the_store_is_a_function_of_the_lake_whatever_landed_before_and_whoever_was_killed(
-    mongo: Mongo, tmp_path_factory: pytest.TempPathFactory, history: Any, kills: set[int]
+    db: Database,
+    fresh: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+    history: Any,
+    kills: set[int],
 ) -> None:
-    db, fresh = mongo.database(), mongo.database()
     lake = Lake(tmp_path_factory.mktemp("lake").as_uri())
-    for each in (db, fresh):
-        apply(each)
-    try:
-        steps = itertools.count()
-        for date, playlists in history:
-            commit = write_drop(lake, date, playlists, names=f" {date}")
-            while True:
-                try:
-                    with killed_at(kills, steps):
-                        load_committed(db, lake, date, commit, playlists, f" {date}")
-                    break
-                except Killed:
-                    continue
-        assert contents(db) == contents_of(lake, dict(history), fresh)
-    finally:
-        for each in (db, fresh):
-            each.client.drop_database(each.name)
-            each.client.close()
+    _empty(db)
+    _empty(fresh)
+    steps = itertools.count()
+    for date, playlists in history:
+        commit = write_drop(lake, date, playlists, names=f" {date}")
+        while True:
+            try:
+                with killed_at(kills, steps):
+                    load_committed(db, lake, date, commit, playlists, f" {date}")
+                break
+            except Killed:
+                continue
+    assert contents(db) == contents_of(lake, dict(history), fresh)
 
 
 def contents_of(lake: Lake, drops: dict[str, Playlists], fresh: Database) -> dict[str, Any]:
@@ -409,11 +413,8 @@ def contents_of(lake: Lake, drops: dict[str, Playlists], fresh: Database) -> dic
 
 @pytest.mark.parametrize("seed", range(4))
 def test_drops_that_land_again_at_the_same_time_end_in_a_function_of_the_lake(
-    mongo: Mongo, lake: Lake, seed: int
+    db: Database, fresh: Database, lake: Lake, seed: int
 ) -> None:
-    db, fresh = mongo.database(), mongo.database()
-    for each in (db, fresh):
-        apply(each)
     chance = random.Random(seed)
     versions: dict[str, list[Playlists]] = {
         f"2021-04-1{day}": [

@@ -3,7 +3,11 @@
 import gzip
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +207,7 @@ def test_a_songs_names_come_from_the_first_file_by_name(lake: Lake) -> None:
 
 def test_a_rerun_gives_the_same_rows_and_the_same_digest(lake: Lake) -> None:
     name = "mpd.slice.0-999.json.gz"
-    source = SAMPLE / "spotify-daily" / "dt=2021-04-12" / name
+    source = SAMPLE / "spotify-daily" / "dt=2021-04-11" / name
     land(lake, {name: source.read_bytes(), "b.json": slice_of(playlist(99_999, name=5))})
     run(lake)
     before = [rows(lake, "playlists"), rows(lake, "tracks"), quarantine(lake)]
@@ -302,3 +306,44 @@ def test_a_file_that_changed_since_it_landed_fails_the_job(lake: Lake) -> None:
     lake.put(f"landing/dt={DATE}/a.json", b"{}")
     with pytest.raises(Exception, match="stage the date again"):
         run(lake)
+
+
+@pytest.mark.slow
+def test_spark_submit_runs_the_job_on_s3(s3_url: str, tmp_path: Path) -> None:
+    lake = Lake(s3_url)
+    big = slice_of(*(playlist(pid, *(f"{pid} {i}" for i in range(20))) for pid in range(50)))
+    land(lake, {"a.json.gz": gzip.compress(big), "b.json": slice_of(playlist(99, name=5))})
+    library = tmp_path / "segue.zip"
+    package = PROJECT / "plugins" / "segue"
+    with zipfile.ZipFile(library, "w") as out:
+        for file in package.rglob("*.py"):
+            out.write(file, f"segue/{file.relative_to(package)}")
+    scripts = Path(sys.executable).parent
+    command = [
+        *(
+            str(scripts / "spark-submit"),
+            "--master",
+            "local[2]",
+            "--conf",
+            "spark.ui.enabled=false",
+        ),
+        *("--py-files", str(library), str(PROJECT / "spark_jobs" / "preprocess.py")),
+        *("--lake", lake.url, "--date", DATE, "--quarantine-max-share"),
+    ]
+    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [*command, "0.1"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    playlists = Partition(lake, f"staging/playlists/dt={DATE}")
+    assert [pq.read_table(path, filesystem=lake.fs).num_rows for path in playlists.paths()] == [50]
+    assert manifest(lake, "staging/tracks").rows == 1_000
+    assert manifest(lake, "quarantine").rows == 1
+    # An error for people is one line, and the exit code tells that no retry mends it.
+    done = subprocess.run(
+        [*command, "0.01"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == MalformedInput.exit_code
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    assert f"segue: {DATE}: 1 of 51 playlists" in output

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from segue.errors import SegueError
+from segue.errors import Fenced, SegueError
 from segue.ingest import checks
 from segue.ingest.checks import CheckResult, check_files, check_partition, render_checks
 from segue.lake import Lake, Partition, begin, read_manifest
@@ -215,6 +215,13 @@ def test_a_partition_that_is_not_there_is_named(tmp_path: Path) -> None:
     gone = Partition(playlists.lake, "staging/tracks/dt=2021-04-11")
     with pytest.raises(SegueError, match="staging/tracks/dt=2021-04-11 is not there"):
         check_files(playlists, gone, [])
+
+
+def test_a_partition_that_is_replaced_meanwhile_fences_the_check_off(tmp_path: Path) -> None:
+    lake, playlists, tracks = _lake(tmp_path, ROAD_TRIP)
+    lake.remove(f"{tracks.key}/part-00000-t000001.parquet")
+    with pytest.raises(Fenced, match="was replaced"):
+        check_files(playlists, tracks, [])
 
 
 def test_the_results_are_shown_as_a_table() -> None:

@@ -206,7 +206,8 @@ def says(here: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_the_version_that_the_registry_published_is_asked(
     here: Path, mongo: Mongo, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry.register(db, VERSION, logical_date=FRIDAY, vectors={})
+    db[f"song_vectors__{VERSION}"].insert_one({"_id": WATERLOO["uri"]})
+    registry.register(db, VERSION, logical_date=FRIDAY, vectors={"song_vectors": 1})
     registry.publish(db, VERSION, FRIDAY, None)
     monkeypatch.setenv("SEGUE_MONGO_URI", mongo.uri)
     monkeypatch.setenv("SEGUE_MONGO_DATABASE", db.name)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -40,9 +41,5 @@ def table(columns: Iterable[str | tuple[str, str]], rows: Iterable[Iterable[obje
             result.add_column(column[0], justify="right" if column[1] == "right" else "left")
     for row in rows:
         # Names come from data: shown as they are, never read as markup.
-        result.add_row(*[_plain(cell) for cell in row])
+        result.add_row(*[Text(str(cell)) for cell in row])
     return result
-
-
-def _plain(cell: object) -> str:
-    return str(cell).replace("[", r"\[")

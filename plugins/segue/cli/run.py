@@ -1,12 +1,14 @@
-"""`segue run` and `segue demo`: playlists through the DAGs, followed to the end."""
+"""`segue run`: playlists through the DAGs, followed to the end.
+
+What the command needs beyond the command line's own is imported when it runs.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
 from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,15 +17,12 @@ from rich.text import Text
 from segue.cli.main import app
 from segue.cli.output import Json, note, report, stderr, table
 from segue.errors import SegueError, SettingError
-from segue.ingest.source import drop_into, ranges, read_source
-from segue.lake import Lake
 from segue.settings import Settings, get_settings
-from segue.stack import dagruns
-from segue.stack.api import client
-from segue.stack.dagruns import DagRun, TaskState
-from segue.stack.home import Home
-from segue.stack.state import mongo_uri, running
-from segue.store.client import connect
+
+if TYPE_CHECKING:
+    import httpx
+
+    from segue.stack.dagruns import DagRun, TaskState
 
 INGEST, TRAIN = "ingest_playlists", "train_models"
 SHOWN_ROWS = (
@@ -60,6 +59,12 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
 
     Raises `SegueError` naming the task and its log when a run failed.
     """
+    from segue.ingest.source import drop_into, ranges, read_source
+    from segue.lake import Lake
+    from segue.stack import dagruns
+    from segue.stack.api import client
+    from segue.stack.state import running
+
     if running(settings) is None:
         raise SegueError("the local stack does not run: start it with `segue up`")
     drops = read_source(source, day)
@@ -76,7 +81,10 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
         ended: list[DagRun] = []
         with _progress() as show:
             for first, last in ranges(list(drops)):
-                dagruns.backfill(api, INGEST, first, last, settings.max_active_runs)
+                if first == last:
+                    dagruns.trigger(api, INGEST, first)
+                else:
+                    dagruns.backfill(api, INGEST, first, last, settings.max_active_runs)
                 ended += dagruns.follow(api, INGEST, first, last, show)
                 _raise_if_failed(api, settings, ended)
             version = None
@@ -103,14 +111,20 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
     }
 
 
-def _rows(settings: Settings, ended: list[DagRun]) -> dict[str, int]:
+def _rows(settings: Settings, ended: "list[DagRun]") -> dict[str, int]:
+    from segue.stack.state import mongo_uri
+    from segue.store.client import connect
+
     db = connect(mongo_uri(settings), settings.mongo_database)
     found = list(db.runs.find({"_id": {"$in": [f"{r.dag_id}/{r.run_id}" for r in ended]}}))
     rows = [f.get("rows", {}) for f in found]
     return {name: sum(r.get(name, 0) for r in rows) for name in SHOWN_ROWS}
 
 
-def _raise_if_failed(api: httpx.Client, settings: Settings, ended: list[DagRun]) -> None:
+def _raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRun]") -> None:
+    from segue.stack import dagruns
+    from segue.stack.home import Home
+
     logs = Home.of(settings).logs / "airflow"
     lines = [line for r in ended if r.state != "success" for line in dagruns.failures(api, r, logs)]
     if lines:
@@ -144,7 +158,8 @@ def summary(document: dict[str, Any]) -> Group:
     return Group(shown, Text(f"{total} {version}".rstrip()))
 
 
-Show = Callable[[list[DagRun], list[TaskState]], None]
+ENDED = ("success", "failed")
+Show = Callable[["list[DagRun]", "list[TaskState]"], None]
 
 
 @contextmanager
@@ -163,18 +178,18 @@ def _progress() -> Iterator[Show]:
     with Progress(*columns, console=stderr) as progress:
         bars: dict[str, Any] = {}
 
-        def show(found: list[DagRun], tasks: list[TaskState]) -> None:
+        def show(found: "list[DagRun]", tasks: "list[TaskState]") -> None:
             if not found:
                 return
             dag_id = found[0].dag_id
             if dag_id not in bars:
                 bars[dag_id] = progress.add_task(dag_id, total=None, now="")
             if len(found) > 1:
-                total, done = len(found), sum(r.state in dagruns.ENDED for r in found)
+                total, done = len(found), sum(r.state in ENDED for r in found)
             else:
                 total = len(tasks) or progress.tasks[bars[dag_id]].total or 1
                 ended = sum(t.state in ("success", "skipped", "failed") for t in tasks)
-                done = total if found[0].state in dagruns.ENDED else ended
+                done = total if found[0].state in ENDED else ended
             now = sorted(
                 {_doing(t) for t in tasks if t.state in ("running", "deferred", "up_for_retry")}
             )
@@ -186,11 +201,11 @@ def _progress() -> Iterator[Show]:
 def _lines() -> Show:
     seen: set[tuple[str, str, str, str]] = set()
 
-    def show(found: list[DagRun], tasks: list[TaskState]) -> None:
+    def show(found: "list[DagRun]", tasks: "list[TaskState]") -> None:
         dag_id = found[0].dag_id if found else ""
         events = [(dag_id, t.logical_date, t.task_id, t.state) for t in tasks]
         events = [e for e in events if e[3] in ("running", "up_for_retry", "failed")]
-        events += [(dag_id, r.logical_date, "", r.state) for r in found if r.state in dagruns.ENDED]
+        events += [(dag_id, r.logical_date, "", r.state) for r in found if r.state in ENDED]
         for event in events:
             if event not in seen:
                 seen.add(event)
@@ -199,7 +214,7 @@ def _lines() -> Show:
     return show
 
 
-def _doing(task: TaskState) -> str:
+def _doing(task: "TaskState") -> str:
     return task.task_id + {"up_for_retry": " (will be tried again)", "deferred": " (waits)"}.get(
         task.state, ""
     )

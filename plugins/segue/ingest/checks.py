@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segue import schemas
-from segue.errors import SegueError
+from segue.errors import Fenced, SegueError
 from segue.lake import Manifest, Partition
 
 Ints = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ def check_files(
 ) -> list[CheckResult]:
     """The same for partitions of the lake, read in bounded memory.
 
-    Raises `SegueError` when one is not there.
+    Raises `SegueError` when one is not there, `Fenced` when one is replaced meanwhile.
     """
     found = [_manifest(playlists), _manifest(tracks)]
     facts = {**found[0].facts, "playlists_rows": found[0].rows, "tracks": found[1].rows}
@@ -85,7 +85,8 @@ def check_files(
         "one token",
         "both tables come from one attempt of preprocess",
     )
-    return [same, *_check(_batches(playlists), _batches(tracks), facts, history)]
+    rows = [_batches(p, m) for p, m in zip((playlists, tracks), found, strict=True)]
+    return [same, *_check(rows[0], rows[1], facts, history)]
 
 
 def render_checks(results: Sequence[CheckResult]) -> str:
@@ -108,10 +109,13 @@ def _manifest(partition: Partition) -> Manifest:
     return manifest
 
 
-def _batches(partition: Partition) -> Iterable[pa.RecordBatch]:
-    for path in partition.paths():
-        with partition.lake.fs.open(path, "rb") as source:
-            yield from pq.ParquetFile(source).iter_batches(_BATCH_ROWS)
+def _batches(partition: Partition, manifest: Manifest) -> Iterable[pa.RecordBatch]:
+    for name in manifest.files:
+        try:
+            with partition.lake.open(f"{partition.key}/{name}") as source:
+                yield from pq.ParquetFile(source).iter_batches(_BATCH_ROWS)
+        except FileNotFoundError:
+            raise Fenced(f"{partition.key} was replaced while it was read: check again") from None
 
 
 @dataclass

@@ -50,25 +50,28 @@ def wait_for_dag(api: httpx.Client, dag_id: str, *, seconds: float = 120) -> Non
         time.sleep(1)
 
 
-def backfill(api: httpx.Client, dag_id: str, first: date, last: date, max_active: int) -> None:
+def backfill(
+    api: httpx.Client, dag_id: str, first: date, last: date, max_active: int, *, seconds: float = 90
+) -> None:
     """Starts a backfill of every date from `first` to `last`; runs that ended run again.
 
-    Raises `SegueError` when one is under way already.
+    Airflow has one backfill of a DAG at a time, and closes it up to half a minute after its last
+    run: that is waited for. Raises `SegueError` when one is still under way after `seconds`.
     """
-    answer = api.post(
-        "/api/v2/backfills",
-        json={
-            "dag_id": dag_id,
-            "from_date": _midnight(first),
-            "to_date": _midnight(last),
-            "reprocess_behavior": "completed",
-            "max_active_runs": max_active,
-        },
-    )
-    if answer.status_code == httpx.codes.CONFLICT:
-        raise SegueError(
-            f"a backfill of {dag_id} is under way: wait for it, or cancel it in the UI"
-        )
+    body = {
+        "dag_id": dag_id,
+        "from_date": _midnight(first),
+        "to_date": _midnight(last),
+        "reprocess_behavior": "completed",
+        "max_active_runs": max_active,
+    }
+    deadline = time.monotonic() + seconds
+    while (answer := api.post("/api/v2/backfills", json=body)).status_code == httpx.codes.CONFLICT:
+        if time.monotonic() > deadline:
+            raise SegueError(
+                f"a backfill of {dag_id} is under way: wait for it, or cancel it in the UI"
+            )
+        time.sleep(1)
     _ok(answer)
 
 

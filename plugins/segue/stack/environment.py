@@ -79,7 +79,11 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
                 "parsing_processes": 1,
             },
             # After an abrupt stop, the tasks it left as "running" are tried again soon.
-            scheduler={"orphaned_tasks_check_interval": 60},
+            scheduler={
+                "orphaned_tasks_check_interval": 60,
+                # A task whose supervisor was killed is tried again after this many seconds.
+                "task_instance_heartbeat_timeout": 120,
+            },
             logging={
                 "base_log_folder": logs,
                 "dag_processor_child_process_log_directory": logs / "dag_processor",

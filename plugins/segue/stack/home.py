@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from segue.errors import SegueError
 from segue.settings import Settings
 
 # sun_path holds 107 bytes; supervisord binds `supervisor.sock.<pid>` first, then renames it.
@@ -59,11 +60,17 @@ class Home:
         return self.logs / f"{component}.log"
 
     def create(self) -> None:
-        """Makes the private folders, for this user alone."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        for folder in (self.run, self.secrets, self.logs, self.airflow, self.mongo):
-            folder.mkdir(exist_ok=True)
-            folder.chmod(0o700)
+        """Makes the private folders, for this user alone.
+
+        Raises `SegueError` when this user may not.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            for folder in (self.run, self.secrets, self.logs, self.airflow, self.mongo):
+                folder.mkdir(exist_ok=True)
+                folder.chmod(0o700)
+        except OSError as error:
+            raise SegueError(f"SEGUE_HOME {self.root} cannot be used: {error}") from None
 
 
 def socket_folder(folder: Path) -> Path:

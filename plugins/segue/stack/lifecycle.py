@@ -43,13 +43,15 @@ class ComponentFailed(SegueError):
 def up(settings: Settings, say: Say) -> tuple[StackState, bool]:
     """Starts the stack; returns its state, and whether it ran already.
 
-    Raises `ComponentFailed` when a component does not become healthy; the others are stopped.
+    Of a stack that runs, it starts what has ended. Raises `ComponentFailed` when a component does
+    not become healthy; the others of a new stack are stopped then.
     """
     home = Home.of(settings)
     home.create()
     with _lock(home, say):
-        if (state_now := state.running(settings)) and not faulty(home):
-            return state_now, True
+        if runs := state.running(settings):
+            _mend(home, runs, say)
+            return runs, True
         _clear(home, say)
         try:
             return _start(settings, home, say), False
@@ -176,7 +178,7 @@ def _wait(home: Home, name: str, accepts: Callable[[], bool]) -> None:
 
 def _wait_until_healthy(home: Home, current: StackState, say: Say) -> None:
     deadline = time.monotonic() + _HEALTH_SECONDS
-    while missing := api.unhealthy(current.url):
+    while missing := api.unhealthy(current.url) or faulty(home):
         say(f"starting Airflow: waiting for {', '.join(missing)}")
         _fail_if_ended(home, AIRFLOW)
         if time.monotonic() > deadline:
@@ -188,6 +190,16 @@ def _fail_if_ended(home: Home, names: Sequence[str]) -> None:
     for process in supervisor.processes(home):
         if process.name in names and process.state in {"FATAL", "BACKOFF", "EXITED"}:
             raise ComponentFailed(home, process.name, f"did not start ({process.detail})")
+
+
+def _mend(home: Home, runs: StackState, say: Say) -> None:
+    # Component by component: a restart of the whole would end the tasks that run.
+    if ended := [p.name for p in supervisor.processes(home) if p.state in supervisor.ENDED]:
+        say(f"starting anew what has ended: {', '.join(ended)}")
+        for name in ended:
+            supervisor.start_program(home, name)
+    if faulty(home):
+        _wait_until_healthy(home, runs, say)
 
 
 def _clear(home: Home, say: Say) -> bool:

@@ -19,6 +19,9 @@ from supervisor.xmlrpc import SupervisorTransport
 from segue.errors import SegueError
 from segue.stack.home import Home, socket_folder
 
+ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
+"""States of a component that supervisord does not start again by itself."""
+
 _LOG_BYTES = "20MB"
 _LOG_BACKUPS = 3
 
@@ -121,8 +124,7 @@ def stop_programs(home: Home, names: Iterable[str]) -> None:
         except xmlrpc.client.Fault:
             # Not running: there is nothing to stop.
             continue
-    ended = {"STOPPED", "EXITED", "FATAL"}
-    while any(p.name in names and p.state not in ended for p in processes(home)):
+    while any(p.name in names and p.state not in ENDED for p in processes(home)):
         time.sleep(0.1)
 
 

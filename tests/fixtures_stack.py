@@ -1,4 +1,4 @@
-"""A whole stack for the tests of this folder, in a home of its own."""
+"""A whole stack, in a home of its own."""
 
 import os
 import shutil

@@ -1,0 +1,60 @@
+"""Kills what a running task consists of, at random moments."""
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import psutil
+
+from segue.stack import processes
+from segue.stack.home import Home
+
+
+class Killer(threading.Thread):
+    """Kills `kills` times, at random moments: a task's process, its group, or its JVM alone."""
+
+    def __init__(self, home: Home, kills: int, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.home, self.kills, self.random = home, kills, random.Random(seed)
+        self.killed: list[str] = []
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        while len(self.killed) < self.kills and not self.stopping.is_set():
+            time.sleep(self.random.uniform(0.5, 6))
+            tasks = self.tasks()
+            if tasks:
+                with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    self.kill(self.random.choice(tasks))
+
+    def tasks(self) -> list[psutil.Process]:
+        """The processes that run a task's own code, each with its group."""
+        found = []
+        for process in processes.of_stack(self.home):
+            with suppress(psutil.Error):
+                command = " ".join(process.cmdline())
+                if command.startswith("airflow worker -- ") and "LocalExecutor" not in command:
+                    found.append(process)
+        return found
+
+    def kill(self, task: psutil.Process) -> None:
+        """SIGKILL, in one of three ways."""
+        way = self.random.choice(("task", "group", "jvm"))
+        if way == "jvm":
+            jvms = [c for c in task.children(recursive=True) if c.name() == "java"]
+            if not jvms:
+                return
+            jvms[0].kill()
+        elif way == "task":
+            task.kill()
+        else:
+            os.killpg(os.getpgid(task.pid), signal.SIGKILL)
+        self.killed.append(way)
+
+    def stop(self) -> None:
+        """No kill begins after this returns."""
+        self.stopping.set()
+        self.join()

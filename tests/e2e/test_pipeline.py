@@ -1,0 +1,180 @@
+"""Real playlists through the real scheduler, Spark and MongoDB, and what must hold of the result.
+
+The tests share a stack and build on one state: the three days of `sample/spotify-daily`, ingested
+one after the other by the first of them.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from segue.settings import PROJECT
+from segue.stack import dagruns
+from segue.stack.api import client
+from tests.e2e import snapshots
+from tests.e2e.killing import Killer
+from tests.fixtures_stack import StackHome
+
+SHARED = PROJECT.parent / "shared" / "data" / "spotify-daily"
+SAMPLE = PROJECT / "sample" / "spotify-daily"
+DAYS = [date(2021, 4, 9), date(2021, 4, 10), date(2021, 4, 11)]
+
+# Twenty when the test is run for its own sake, a few in a suite that must end in time.
+KILLS = int(os.environ.get("SEGUE_TEST_KILLS", "4"))
+
+INGEST = "ingest_playlists"
+
+Snapshot = tuple[dict[str, Any], dict[str, Any]]
+
+
+def snapshot(stack: StackHome) -> Snapshot:
+    return snapshots.stored(stack.settings), snapshots.staged(stack.settings)
+
+
+def segue_json(stack: StackHome, *arguments: str) -> dict[str, Any]:
+    done = stack.segue(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def day_by_day(stack: StackHome, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """The state after the three days were ingested one after the other."""
+    for day in DAYS:
+        folder = tmp_path_factory.mktemp("day")
+        (folder / f"dt={day}").symlink_to(SAMPLE / f"dt={day}")
+        document = segue_json(stack, "run", "--source", str(folder), "--no-train")
+        assert [r["state"] for r in document["runs"]] == ["success"]
+        rows = document["rows"]
+        assert rows["playlists_in"] == rows["playlists_out"] + rows["playlists_quarantined"]
+    return snapshot(stack)
+
+
+@pytest.fixture
+def emptied(stack: StackHome, day_by_day: Snapshot) -> Iterator[None]:
+    """The same inbox, and nothing ingested of it."""
+    snapshots.forget(stack.settings)
+    yield
+
+
+def backfill(stack: StackHome, *options: str) -> None:
+    """`airflow backfill create` over the three days, followed to its end."""
+    done = stack.airflow(
+        "backfill", "create", "--dag-id", INGEST, "--from-date", str(DAYS[0]),
+        "--to-date", str(DAYS[-1]), "--reprocess-behavior", "completed", "--max-active-runs", "3",
+        *options,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with client(stack.settings) as api:
+        ended = dagruns.follow(api, INGEST, DAYS[0], DAYS[-1], lambda runs, tasks: None)
+        # A backfill is over a moment after its last run: until then no other can be made.
+        while any(b["completed_at"] is None for b in backfills(api)):
+            time.sleep(0.5)
+    assert [r.state for r in ended] == ["success"] * len(DAYS)
+
+
+def backfills(api: Any) -> list[dict[str, Any]]:
+    return api.get("/api/v2/backfills", params={"dag_id": INGEST}).json()["backfills"]
+
+
+def test_a_later_day_replaces_a_playlist_and_nothing_is_lost(
+    stack: StackHome, day_by_day: Snapshot
+) -> None:
+    stored, staged = day_by_day
+    latest: dict[int, tuple[int, str, list[str]]] = {}
+    for partition, rows in staged.items():
+        if "/playlists/" in partition:
+            day = partition.rsplit("dt=", 1)[1]
+            for row in rows:
+                version = (row["modified_at"], day, row["track_uris"])
+                latest[row["pid"]] = max(latest.get(row["pid"], version), version)
+    assert {pid: p["track_uris"] for pid, p in stored["playlists"].items()} == {
+        pid: uris for pid, (_, _, uris) in latest.items()
+    }
+    holders: dict[str, int] = {}
+    for _, _, uris in latest.values():
+        for uri in set(uris):
+            holders[uri] = holders.get(uri, 0) + 1
+    counted = {uri: t["num_playlists"] for uri, t in stored["tracks"].items()}
+    assert {uri: n for uri, n in counted.items() if n} == holders
+
+
+def test_a_backfill_backwards_gives_the_same_store(
+    stack: StackHome, day_by_day: Snapshot, emptied: None
+) -> None:
+    backfill(stack, "--run-backwards")
+    assert snapshot(stack) == day_by_day
+
+
+def test_a_backfill_run_twice_changes_nothing(stack: StackHome, day_by_day: Snapshot) -> None:
+    backfill(stack)
+    assert snapshot(stack) == day_by_day
+
+
+def test_killed_tasks_end_in_the_same_state(
+    stack: StackHome, day_by_day: Snapshot, emptied: None
+) -> None:
+    """SIGKILL at random moments: the task alone, its process group, its JVM alone."""
+    killer = Killer(stack.home, KILLS, seed=int(os.environ.get("SEGUE_TEST_SEED", "1")))
+    killer.start()
+    try:
+        with client(stack.settings) as api:
+            dagruns.backfill(api, INGEST, DAYS[0], DAYS[-1], 2)
+            ended = dagruns.follow(api, INGEST, DAYS[0], DAYS[-1], lambda runs, tasks: None)
+    finally:
+        killer.stop()
+    print(f"killed: {killer.killed}")
+    assert killer.killed
+    assert [r.state for r in ended] == ["success"] * len(DAYS)
+    assert snapshot(stack) == day_by_day
+
+
+def test_training_publishes_what_the_commands_answer_from(
+    stack: StackHome, day_by_day: Snapshot
+) -> None:
+    with client(stack.settings) as api:
+        versions = []
+        for _ in range(2):
+            dagruns.trigger(api, "train_models", date(2021, 4, 12))
+            day = date(2021, 4, 12)
+            ended = dagruns.follow(api, "train_models", day, day, lambda runs, tasks: None)
+            assert [r.state for r in ended] == ["success"]
+            versions.append(dagruns.returned(api, ended[0], "plan_version"))
+    assert versions[0] == versions[1]
+    version = versions[0]
+    models = segue_json(stack, "models")["models"]
+    assert [(m["version"], m["state"]) for m in models] == [(version, "published")]
+    found = segue_json(stack, "songs", "blinding lights weeknd")["songs"]
+    assert found[0]["title"] == "Blinding Lights"
+    similar = segue_json(stack, "similar", found[0]["uri"])
+    assert similar["version"] == version
+    assert len(similar["similar"]) == 10
+    assert found[0]["uri"] not in {s["uri"] for s in similar["similar"]}
+    continuation = segue_json(stack, "continue", found[0]["uri"], "-n", "50")
+    assert len({t["uri"] for t in continuation["tracks"]} - {found[0]["uri"]}) == 50
+    playlists = segue_json(stack, "playlists", found[0]["uri"])["playlists"]
+    assert len(playlists) == 10
+
+
+def test_a_drop_that_cannot_be_read_fails_and_says_why(stack: StackHome, tmp_path: Any) -> None:
+    (tmp_path / "mpd.slice.0-999.json").write_text('{"playlists": [{"pid": 1')
+    done = stack.segue("run", "--source", str(tmp_path), "--date", "2021-05-01", "--json")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "preprocess" in done.stderr
+    assert "quarantine" in done.stderr
+    assert "attempt=1.log" in done.stderr.replace("\n", ""), "it must not have been tried again"
+
+
+def test_an_empty_drop_is_a_success(stack: StackHome, tmp_path: Any) -> None:
+    (tmp_path / "mpd.slice.0-999.json").write_text('{"info": {}, "playlists": []}')
+    document = segue_json(
+        stack, "run", "--source", str(tmp_path), "--date", "2021-05-02", "--no-train"
+    )
+    assert [r["state"] for r in document["runs"]] == ["success"]
+    assert document["rows"]["playlists_in"] == 0
