@@ -7,7 +7,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 from segue.airflow import assets, ingesting
 from segue.airflow.defaults import COUNTS_POOL, dag_defaults
 from segue.airflow.python import python_task
-from segue.airflow.spark import spark_task
+from segue.airflow.spark import SHORT_JOB, spark_task
 from segue.airflow.waiting import WaitFor
 from segue.settings import get_settings
 
@@ -68,6 +68,7 @@ with DAG(
         "preprocess",
         "preprocess",
         ["--date", DATE, "--quarantine-max-share", "{{ params.quarantine_max_share }}"],
+        conf=SHORT_JOB,
         doc="Decodes the slices into `staging/playlists` and `staging/tracks`; what can't be read "
         "goes to `quarantine` with its reason.",
     )
@@ -78,6 +79,7 @@ with DAG(
         "load",
         ["--date", DATE],
         uses_mongo=True,
+        conf=SHORT_JOB,
         doc="Upserts the day's playlists and tracks into MongoDB from Spark's executors.",
     )
     count_playlists = python_task(

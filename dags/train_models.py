@@ -7,7 +7,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 from segue.airflow import assets, training
 from segue.airflow.defaults import dag_defaults
 from segue.airflow.python import python_task
-from segue.airflow.spark import spark_task
+from segue.airflow.spark import SHORT_JOB, spark_task
 from segue.airflow.waiting import WaitFor
 from segue.settings import get_settings
 
@@ -16,8 +16,8 @@ VERSION = "{{ ti.xcom_pull(task_ids='plan_version') }}"
 
 DOC = """
 ### What is it for
-Trains the vectors of songs and playlists on everything that had landed by the run's **data interval
-end**, and publishes them as a new version.
+Trains the vectors of songs and playlists on everything that had landed by the run's **logical
+date**, and publishes them as a new version.
 
 ### What does it read and write
 Reads `staging/`. Writes `corpus/<version>`, `models/word2vec/<version>`, `bundles/<version>`, the
@@ -39,9 +39,9 @@ moves to an older date; a person does that with `segue models promote` or `segue
 with DAG(
     dag_id="train_models",
     description="Trains vectors on all playlists so far and publishes them as a version",
-    # The trigger timetable: a run's date is the moment up to which it sees playlists, scheduled,
-    # backfilled and triggered by hand alike.
-    schedule=CronTriggerTimetable("0 0 * * 0", timezone="UTC", interval=timedelta(weeks=1)),
+    # Of the two cron timetables the one without an interval: a run's logical date is the moment up
+    # to which it sees playlists, scheduled, backfilled and triggered by hand alike.
+    schedule=CronTriggerTimetable("0 0 * * 0", timezone="UTC"),
     doc_md=DOC,
     tags=["segue", "train"],
     **dag_defaults(),
@@ -52,7 +52,7 @@ with DAG(
         arguments={"as_of": AS_OF},
         timeout=timedelta(hours=24),
         inlets=[assets.PLAYLISTS],
-        doc_md="Waits until every day that landed before the data interval's end is ingested.",
+        doc_md="Waits until every day that landed before the run's date is ingested.",
     )
     plan_version = python_task(training.plan_version, as_of=AS_OF)
     build_corpus = spark_task(
@@ -78,6 +78,7 @@ with DAG(
         "build_playlist_vectors",
         "build_playlist_vectors",
         ["--version", VERSION],
+        conf=SHORT_JOB,
         doc="For each playlist the mean of its songs' vectors.",
     )
     load_vectors = spark_task(
@@ -85,6 +86,7 @@ with DAG(
         "load_vectors",
         ["--version", VERSION],
         uses_mongo=True,
+        conf=SHORT_JOB,
         doc="Loads the vectors of songs and playlists into MongoDB, under the version's name.",
     )
     build_bundle = python_task(training.build_bundle, version=VERSION)

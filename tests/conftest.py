@@ -7,7 +7,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 
 # Airflow reads these when it is imported, so they come before any test module.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="segue-airflow-")
+_airflow_home = tempfile.TemporaryDirectory(prefix="segue-airflow-")
+os.environ["AIRFLOW_HOME"] = _airflow_home.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
 # Spark listens on loopback in tests too.

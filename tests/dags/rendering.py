@@ -22,6 +22,7 @@ from segue.settings import PROJECT, get_settings
 LAKE = "s3://bucket/lake"
 DATE = datetime(2021, 4, 9, tzinfo=UTC)
 VERSION = "2021-04-10-0123abcd"
+_HOME = tempfile.TemporaryDirectory(prefix="segue-golden-")
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def environment() -> Iterator[None]:
     """Settings and connections of a made-up production."""
     values = {
         "SEGUE_LAKE": LAKE,
-        "SEGUE_HOME": tempfile.mkdtemp(prefix="segue-golden-"),
+        "SEGUE_HOME": _HOME.name,
         "AIRFLOW_CONN_SEGUE_SPARK": json.dumps({"conn_type": "spark", "host": "local[2]"}),
     }
     clean = {k: v for k, v in os.environ.items() if not k.startswith("SEGUE_")}

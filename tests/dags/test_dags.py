@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, RetryAction
 from airflow.serialization.serialized_objects import DagSerialization
 
 from segue.airflow import assets, defaults
 from segue.airflow.waiting import WaitFor
+from segue.errors import MalformedInput, SettingError
 from segue.settings import PROJECT
 from tests.dags import golden, rendering
 
@@ -73,11 +74,30 @@ def test_a_dag_survives_the_way_into_the_database(dag: DAG) -> None:
 @each_task
 def test_a_task_is_documented_retried_and_pooled(dag: DAG, task) -> None:
     assert task.doc_md
-    assert task.retries >= 3
-    assert task.retry_exponential_backoff
-    assert task.retry_policy is defaults.FAIL_FAST
+    assert task.retries == defaults.RETRIES
+    assert isinstance(task.retry_policy, defaults.Backoff)
     assert task.pool in POOLS
     assert task.execution_timeout
+
+
+@pytest.mark.parametrize("error", [SettingError("x"), MalformedInput("x")])
+def test_what_no_retry_mends_fails_at_once(error: Exception) -> None:
+    assert defaults.Backoff().evaluate(error, 1, defaults.RETRIES).action is RetryAction.FAIL
+
+
+def test_what_may_mend_is_tried_again_after_a_growing_random_delay() -> None:
+    def delay(try_number: int, max_tries: int) -> float:
+        decision = defaults.Backoff().evaluate(OSError("reset"), try_number, max_tries)
+        assert decision.action is RetryAction.RETRY
+        assert decision.retry_delay is not None
+        return decision.retry_delay.total_seconds()
+
+    for tries, base in enumerate((10, 20, 40, 80), start=1):
+        delays = {delay(tries, defaults.RETRIES) for _ in range(50)}
+        assert all(base / 2 <= d <= base * 1.5 for d in delays)
+        assert len(delays) > 1
+    # Cleared after three tries: it starts anew.
+    assert delay(4, defaults.RETRIES + 3) <= 15
 
 
 @each_task

@@ -7,7 +7,6 @@ one after the other by the first of them.
 import json
 import os
 import time
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -56,10 +55,9 @@ def day_by_day(stack: StackHome, tmp_path_factory: pytest.TempPathFactory) -> Sn
 
 
 @pytest.fixture
-def emptied(stack: StackHome, day_by_day: Snapshot) -> Iterator[None]:
+def emptied(stack: StackHome, day_by_day: Snapshot) -> None:
     """The same inbox, and nothing ingested of it."""
     snapshots.forget(stack.settings)
-    yield
 
 
 def backfill(stack: StackHome, *options: str) -> None:

@@ -14,12 +14,11 @@ def partition_date(dag_run: Any) -> str:
 
 
 def as_of(dag_run: Any) -> str:
-    """The moment up to which a training sees playlists, ISO 8601: the data interval's end.
+    """The moment up to which a training sees playlists, ISO 8601: the logical date.
 
     Raises `SettingError` for a run that was triggered without a logical date.
     """
-    moment = dag_run.data_interval_end or _logical_date(dag_run)
-    return str(moment.isoformat())
+    return str(_logical_date(dag_run).isoformat())
 
 
 def _logical_date(dag_run: Any) -> Any:

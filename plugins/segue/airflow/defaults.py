@@ -1,9 +1,10 @@
 """What every task and DAG of Segue has in common."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
 from jinja2 import StrictUndefined
 
 from segue.errors import MalformedInput, SettingError
@@ -20,27 +21,51 @@ TAGS = frozenset({"segue", "ingest", "train", "lyrics", "maintenance"})
 # Older than the first playlist of the Million Playlist Dataset: any date can be backfilled.
 START = datetime(2010, 1, 1, tzinfo=UTC)
 
-FAIL_FAST = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[
-                f"{SettingError.__module__}.{SettingError.__name__}",
-                f"{MalformedInput.__module__}.{MalformedInput.__name__}",
-            ],
-            action=RetryAction.FAIL,
-            reason="no retry mends a wrong setting or malformed input",
-        )
-    ]
-)
+RETRIES = 4
+
+
+class Backoff(ExceptionRetryPolicy):
+    """Fails at once on what no retry mends; else retries after a growing, random delay.
+
+    The delay grows with the tries since the task was last cleared. Airflow's own exponential
+    backoff counts those before it too, so that a task cleared for the third time would wait for
+    minutes. A task that was killed has no exception to judge: it is tried again after
+    `retry_delay`.
+    """
+
+    FIRST, LONGEST = timedelta(seconds=10), timedelta(minutes=5)
+
+    def __init__(self) -> None:
+        rules = [
+            RetryRule(
+                exception=[f"{e.__module__}.{e.__name__}" for e in (SettingError, MalformedInput)],
+                action=RetryAction.FAIL,
+                reason="no retry mends a wrong setting or malformed input",
+            )
+        ]
+        super().__init__(rules)
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,
+        context: Context | None = None,
+    ) -> RetryDecision:
+        """What to do about `exception`, of the try `try_number` of at most `max_tries` + 1."""
+        decision = super().evaluate(exception, try_number, max_tries, context)
+        if decision.action is RetryAction.FAIL:
+            return decision
+        tries = max(try_number - (max_tries - RETRIES), 1)
+        delay = min(self.FIRST * 2 ** (tries - 1), self.LONGEST)
+        return RetryDecision.retry(delay * random.uniform(0.5, 1.5))
+
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "segue",
-    "retries": 3,
-    # Airflow spreads exponential delays by a hash of the try: its jitter.
+    "retries": RETRIES,
     "retry_delay": timedelta(seconds=10),
-    "retry_exponential_backoff": 2.0,
-    "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": FAIL_FAST,
+    "retry_policy": Backoff(),
     "pool": DEFAULT_POOL,
     "execution_timeout": timedelta(hours=6),
 }

@@ -21,6 +21,10 @@ CONF = {
 }
 
 
+SHORT_JOB = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+"""For jobs whose work is in Python: the JVM's second compiler would cost more than it saves."""
+
+
 class SegueSparkSubmitOperator(SparkSubmitOperator):
     """Submits a job of `spark_jobs/`, and tells errors that no retry mends from the rest.
 
@@ -56,7 +60,7 @@ def spark_task(
     *,
     doc: str,
     uses_mongo: bool = False,
-    **options: Any,
+    conf: dict[str, str] | None = None,
 ) -> SegueSparkSubmitOperator:
     """The task that submits `spark_jobs/<job>.py` with `arguments` (templated)."""
     settings = get_settings()
@@ -67,10 +71,9 @@ def spark_task(
         application_args=["--lake", settings.lake_url, *arguments],
         py_files="{{ macros.segue.library_zip() }}",
         conn_id=SPARK_CONNECTION,
-        conf=dict(CONF),
+        conf=CONF | (conf or {}),
         driver_memory=settings.spark_driver_memory,
         uses_mongo=uses_mongo,
         pool=SPARK_POOL,
         doc_md=doc,
-        **options,
     )

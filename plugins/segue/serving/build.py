@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from segue.embeddings.arrays import PLAYLISTS, SONGS, vectors_key
+from segue.embeddings.word2vec import MODEL
 from segue.errors import MalformedInput, SegueError
 from segue.lake import Attempt, Lake, Manifest, Partition, begin
 from segue.lake.store import CHUNK
@@ -86,8 +88,8 @@ def _inputs(version: str) -> tuple[str, str, str, str]:
     return (
         f"corpus/{version}/playlists",
         f"corpus/{version}/tracks",
-        f"models/word2vec/{version}/songs",
-        f"models/word2vec/{version}/playlists",
+        vectors_key(MODEL, version, SONGS),
+        vectors_key(MODEL, version, PLAYLISTS),
     )
 
 
