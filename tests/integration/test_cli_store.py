@@ -54,7 +54,7 @@ def test_runs_are_listed_latest_first(db: Database) -> None:
     assert lines[1].split() == ["ingest", "2021-04-10", "12", "11", "1", "0", "drift", "(warning)"]
     assert len(lines) == 3
     (run,) = printed("runs", "--last", "1")["runs"]
-    assert run["_id"] == "ingest/2"
+    assert run["run_id"] == "ingest/2"
     assert run["rows"] == rows
 
 

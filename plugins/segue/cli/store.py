@@ -50,7 +50,7 @@ def runs(
         "checks",
     ]
     report(
-        {"runs": _plain(found)},
+        {"runs": [_document(run, "run_id") for run in found]},
         lambda: table(columns, map(_run_row, found)) if found else Text("Nothing has run yet."),
         as_json=as_json,
     )
@@ -67,7 +67,10 @@ def models_list(context: typer.Context, as_json: Json = False) -> None:
         found, current = versions(db), published(db)
     rows = [[m["_id"], m["state"], m["logical_date"].date(), _counts(m["vectors"])] for m in found]
     report(
-        {"published": current["version"] if current else None, "models": _plain(found)},
+        {
+            "published": current["version"] if current else None,
+            "models": [_document(model, "version") for model in found],
+        },
         lambda: (
             table(["version", "state", "date", "vectors"], rows)
             if rows
@@ -89,7 +92,7 @@ def show(version: Version, as_json: Json = False) -> None:
         raise SegueError(f"no version {version}: `segue models` lists them")
     history = [e for e in (current["history"] if current else []) if e["version"] == version]
     model = {**found[version], "history": history}
-    report(_plain(model), lambda: _show(model), as_json=as_json)
+    report(_document(model, "version"), lambda: _show(model), as_json=as_json)
 
 
 @models.command()
@@ -148,14 +151,20 @@ def _counts(vectors: dict[str, int]) -> str:
 
 def _show(model: dict[str, Any]) -> Group:
     facts = [
-        [name, _plain(value)]
-        for name, value in model.items()
+        [name, value]
+        for name, value in _document(model, "version").items()
         if name not in ("metrics", "parameters", "lineage", "history")
     ]
     for part in ("metrics", "parameters", "lineage"):
         facts += [[f"{part}.{name}", _plain(value)] for name, value in model[part].items()]
     facts += [[e["how"], e["at"].isoformat()] for e in model["history"]]
     return Group(table(["fact", "value"], facts))
+
+
+def _document(stored: dict[str, Any], key: str) -> dict[str, Any]:
+    """A stored document as JSON can hold it, with its `_id` under the name `key`."""
+    rest = {name: value for name, value in stored.items() if name != "_id"}
+    return {key: stored["_id"], **_plain(rest)}
 
 
 def _plain(value: Any) -> Any:
