@@ -15,7 +15,7 @@ from segue import job
 from segue.embeddings.arrays import PLAYLISTS, SONGS, commit_vectors, read_vectors, vectors_key
 from segue.embeddings.pooling import mean_vectors
 from segue.embeddings.word2vec import MODEL
-from segue.lake import Attempt, Lake, begin, read_manifest
+from segue.lake import Attempt, Lake, begin, committed, read_manifest
 
 
 def arg_parser() -> ArgumentParser:
@@ -65,9 +65,7 @@ def pool(spark: SparkSession, attempt: Attempt, version: str, files: list[str]) 
 def build(spark: SparkSession, lake: Lake, version: str) -> None:
     """Builds and commits the playlist vectors of `version`, unless they are there."""
     key = vectors_key(MODEL, version, PLAYLISTS)
-    playlists = read_manifest(lake, f"corpus/{version}/playlists")
-    if playlists is None:
-        raise FileNotFoundError(f"{lake.url}/corpus/{version} is not there: build_corpus makes it")
+    playlists = committed(lake, f"corpus/{version}/playlists")
     done = read_manifest(lake, key)
     if done is not None and done.digest == playlists.digest:
         print(f"playlist vectors of {version} are there already")

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from segue import job
 from segue.errors import SegueError
-from segue.lake import Lake, Manifest, read_manifest
+from segue.lake import Lake, Manifest, committed
 from segue.store.collections import apply
 from segue.store.counters import begin_load
 from segue.store.parquet import row_groups
@@ -30,15 +30,11 @@ def arg_parser() -> ArgumentParser:
 
 def manifests(lake: Lake, date: str) -> dict[str, Manifest]:
     """The manifests of a drop's tables; raises `SegueError` unless one attempt wrote both."""
-    found = {table: read_manifest(lake, f"staging/{table}/dt={date}") for table in TABLES}
-    there = {table: manifest for table, manifest in found.items() if manifest is not None}
-    missing = [table for table in TABLES if table not in there]
-    if missing:
-        raise SegueError(f"staging/{missing[0]}/dt={date} is not there: preprocess makes it")
-    tokens = {table: manifest.token for table, manifest in there.items()}
+    found = {table: committed(lake, f"staging/{table}/dt={date}") for table in TABLES}
+    tokens = {table: manifest.token for table, manifest in found.items()}
     if len(set(tokens.values())) > 1:
         raise SegueError(f"staging of dt={date} comes from two attempts {tokens}: preprocess again")
-    return there
+    return found
 
 
 def load(spark: SparkSession, lake: Lake, store: Target, date: str) -> dict[str, int]:

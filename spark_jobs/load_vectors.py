@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 from segue import job
 from segue.embeddings.arrays import PLAYLISTS, SONGS, vectors_key
 from segue.embeddings.word2vec import MODEL
-from segue.errors import MalformedInput, SegueError
-from segue.lake import Lake, Manifest, read_manifest
+from segue.errors import MalformedInput
+from segue.lake import Lake, committed
 from segue.store import collections, vectors
 from segue.store.parquet import row_groups
 from segue.store.spark import Target, load_arrays, target
@@ -29,14 +29,6 @@ def arg_parser() -> ArgumentParser:
     parser.add_argument("--lake", required=True, help="root of the object store")
     parser.add_argument("--version", required=True, help="version of the model")
     return parser
-
-
-def committed(lake: Lake, key: str) -> Manifest:
-    """The manifest of `key`; raises `SegueError` if there is none."""
-    manifest = read_manifest(lake, key)
-    if manifest is None:
-        raise SegueError(f"{key} is not there: train it first")
-    return manifest
 
 
 def load(spark: SparkSession, lake: Lake, store: Target, version: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from segue import job
 from segue.embeddings.arrays import SONGS, commit_vectors, vectors_key
 from segue.embeddings.word2vec import MODEL, PARAMETERS
-from segue.lake import Lake, Partition, begin, read_manifest
+from segue.lake import Lake, Partition, begin, committed, read_manifest
 from segue.lake.spark import write_table
 
 
@@ -56,9 +56,7 @@ def to_matrix(lake: Lake, keys: list[str], rows: int) -> npt.NDArray[np.float32]
 def build(spark: SparkSession, lake: Lake, version: str, partitions: int) -> None:
     """Trains and commits the song vectors of `version`, unless they are there."""
     key = vectors_key(MODEL, version, SONGS)
-    tracks = read_manifest(lake, f"corpus/{version}/tracks")
-    if tracks is None:
-        raise FileNotFoundError(f"{lake.url}/corpus/{version} is not there: build_corpus makes it")
+    tracks = committed(lake, f"corpus/{version}/tracks")
     done = read_manifest(lake, key)
     if done is not None and done.digest == tracks.digest:
         print(f"song vectors of {version} are there already")

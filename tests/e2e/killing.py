@@ -12,6 +12,8 @@ import psutil
 from segue.stack import processes
 from segue.stack.home import Home
 
+WAYS = ("task", "jvm", "group")
+
 
 class Killer(threading.Thread):
     """Kills `kills` times, at random moments: a task's process, its group, or its JVM alone."""
@@ -41,12 +43,13 @@ class Killer(threading.Thread):
         return found
 
     def kill(self, task: psutil.Process) -> None:
-        """SIGKILL, in one of three ways."""
-        way = self.random.choice(("task", "group", "jvm"))
+        """SIGKILL, in the three ways by turns."""
+        way = WAYS[len(self.killed) % len(WAYS)]
+        jvms = [c for c in task.children(recursive=True) if c.name() == "java"]
+        # A task killed while its JVM runs leaves it behind; so the first two wait for one.
+        if not jvms and way != "group":
+            return
         if way == "jvm":
-            jvms = [c for c in task.children(recursive=True) if c.name() == "java"]
-            if not jvms:
-                return
             jvms[0].kill()
         elif way == "task":
             task.kill()

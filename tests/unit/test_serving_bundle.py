@@ -152,7 +152,7 @@ def test_a_corpus_without_songs_makes_a_bundle(lake: Lake) -> None:
 
 
 def test_a_missing_input_says_what_to_run(lake: Lake) -> None:
-    with pytest.raises(SegueError, match="is not there yet: run the training"):
+    with pytest.raises(SegueError, match="is not there yet: run the task"):
         build_bundle(lake, VERSION)
 
 

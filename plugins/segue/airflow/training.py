@@ -53,14 +53,12 @@ def register_version(version: str, as_of: str) -> str:
     """Enters the version into the registry as a candidate, with what it was made from."""
     from segue.embeddings.arrays import SONGS, vectors_key
     from segue.embeddings.word2vec import MODEL
-    from segue.lake import Lake, read_manifest
+    from segue.lake import Lake, committed
     from segue.store import registry
 
     lake = Lake(get_settings().lake_url)
-    corpus = read_manifest(lake, f"corpus/{version}/playlists")
-    songs = read_manifest(lake, vectors_key(MODEL, version, SONGS))
-    if corpus is None or songs is None:
-        raise FileNotFoundError(f"{lake.url} lacks the corpus or the vectors of {version}")
+    corpus = committed(lake, f"corpus/{version}/playlists")
+    songs = committed(lake, vectors_key(MODEL, version, SONGS))
     state = registry.register(
         database(),
         version,
@@ -75,7 +73,7 @@ def register_version(version: str, as_of: str) -> str:
 
 def publish_version(version: str, as_of: str) -> bool:
     """Makes the version the one that people are served, unless a newer one is."""
-    from segue.lake import Lake, read_manifest
+    from segue.lake import Lake, committed
     from segue.store import registry, runs
 
     db = database()
@@ -87,14 +85,14 @@ def publish_version(version: str, as_of: str) -> bool:
         expected=None if current is None else current["version"],
     )
     log.info("%s", outcome)
-    corpus = read_manifest(Lake(get_settings().lake_url), f"corpus/{version}/playlists")
+    corpus = committed(Lake(get_settings().lake_url), f"corpus/{version}/playlists")
     dag_run = get_current_context()["dag_run"]
     runs.record_run(
         db,
         f"{dag_run.dag_id}/{dag_run.run_id}",
         dag_id=dag_run.dag_id,
         logical_date=as_of[:10],
-        rows={} if corpus is None else {k: corpus.facts[k] for k in _COUNTS},
+        rows={k: corpus.facts[k] for k in _COUNTS},
     )
     return bool(outcome)
 

@@ -19,7 +19,7 @@ def vectors_key(model: str, version: str, what: str) -> str:
 def read_vectors(lake: Lake, model: str, version: str, what: str) -> npt.NDArray[np.float32]:
     """The committed vectors, [rows, d] in corpus order; memory-mapped where the lake is a disk.
 
-    Raises `FileNotFoundError` if none are committed.
+    Raises `SegueError` if none are committed.
     """
     partition = Partition(lake, vectors_key(model, version, what))
     path = next(p for p in partition.paths() if p.endswith(".npy"))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from segue import schemas
-from segue.errors import Fenced, SegueError
+from segue.errors import Fenced
 from segue.lake import Manifest, Partition
 
 Ints = npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ def check_files(
 
     Raises `SegueError` when one is not there, `Fenced` when one is replaced meanwhile.
     """
-    found = [_manifest(playlists), _manifest(tracks)]
+    found = [playlists.committed(), tracks.committed()]
     facts = {**found[0].facts, "playlists_rows": found[0].rows, "tracks": found[1].rows}
     same = CheckResult(
         "one_attempt",
@@ -100,13 +100,6 @@ def render_checks(results: Sequence[CheckResult]) -> str:
         "  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[4]]) for r in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _manifest(partition: Partition) -> Manifest:
-    manifest = partition.manifest()
-    if manifest is None:
-        raise SegueError(f"{partition.key} is not there: preprocess writes it")
-    return manifest
 
 
 def _batches(partition: Partition, manifest: Manifest) -> Iterable[pa.RecordBatch]:

@@ -5,7 +5,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from segue.errors import Fenced
+from segue.errors import Fenced, SegueError
 from segue.lake.store import Lake, name_of
 
 MARKER = "_SUCCESS"
@@ -49,23 +49,31 @@ class Partition:
             return None
 
     def paths(self) -> list[str]:
-        """Paths, for `lake.fs`, of the committed data files; raises `FileNotFoundError`."""
-        return [self.lake.path(f"{self.key}/{name}") for name in self._committed().files]
+        """Paths, for `lake.fs`, of the committed data files; raises `SegueError`."""
+        return [self.lake.path(f"{self.key}/{name}") for name in self.committed().files]
 
     def spark_urls(self) -> list[str]:
-        """URLs, for Spark, of the committed data files; raises `FileNotFoundError`."""
-        return [self.lake.spark_url(f"{self.key}/{name}") for name in self._committed().files]
+        """URLs, for Spark, of the committed data files; raises `SegueError`."""
+        return [self.lake.spark_url(f"{self.key}/{name}") for name in self.committed().files]
 
-    def _committed(self) -> Manifest:
+    def committed(self) -> Manifest:
+        """The committed manifest; raises `SegueError` if nothing has been committed."""
         manifest = self.manifest()
         if manifest is None:
-            raise FileNotFoundError(f"{self.lake.url}/{self.key} has no {MARKER} marker")
+            raise SegueError(
+                f"{self.lake.url}/{self.key} is not there yet: run the task that writes it"
+            )
         return manifest
 
 
 def read_manifest(lake: Lake, key: str) -> Manifest | None:
     """The manifest committed at `key`, or None."""
     return Partition(lake, key).manifest()
+
+
+def committed(lake: Lake, key: str) -> Manifest:
+    """The manifest committed at `key`; raises `SegueError` if there is none."""
+    return Partition(lake, key).committed()
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from segue.embeddings.arrays import PLAYLISTS, SONGS, vectors_key
 from segue.embeddings.word2vec import MODEL
-from segue.errors import MalformedInput, SegueError
-from segue.lake import Attempt, Lake, Manifest, Partition, begin
+from segue.errors import MalformedInput
+from segue.lake import Attempt, Lake, Manifest, Partition, begin, committed
 from segue.lake.store import CHUNK
 from segue.serving.layout import BUNDLE_FORMAT, StoredFile, bundle_key
 from segue.serving.names import batches_of_songs, write_names
@@ -37,7 +37,7 @@ def build_bundle(lake: Lake, version: str, *, scratch: Path | None = None) -> Ma
     others, `Fenced` when another attempt has overtaken this one.
     """
     key = bundle_key(version)
-    inputs = {name: _committed(lake, name).digest for name in _inputs(version)}
+    inputs = {name: committed(lake, name).digest for name in _inputs(version)}
     digest = hashlib.sha256(json.dumps([BUNDLE_FORMAT, inputs]).encode()).hexdigest()
     built = Partition(lake, key).manifest()
     if built is not None and built.digest == digest:
@@ -91,13 +91,6 @@ def _inputs(version: str) -> tuple[str, str, str, str]:
         vectors_key(MODEL, version, SONGS),
         vectors_key(MODEL, version, PLAYLISTS),
     )
-
-
-def _committed(lake: Lake, key: str) -> Manifest:
-    manifest = Partition(lake, key).manifest()
-    if manifest is None:
-        raise SegueError(f"{lake.url}/{key} is not there yet: run the training of this version")
-    return manifest
 
 
 def _parquet(lake: Lake, key: str) -> Iterator[pq.ParquetFile]:
@@ -160,7 +153,7 @@ def _write_playlists(lake: Lake, key: str, songs: int, folder: Path) -> int:
 
 def _write_vectors(lake: Lake, key: str, kind: str, rows: int, folder: Path) -> int:
     stored = [
-        name for name in _committed(lake, key).files
+        name for name in committed(lake, key).files
         if name.endswith(".npy")
     ]  # fmt: skip
     if len(stored) != 1:

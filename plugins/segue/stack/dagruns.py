@@ -90,7 +90,7 @@ def trigger(api: httpx.Client, dag_id: str, day: date) -> None:
 def runs(api: httpx.Client, dag_id: str, first: date, last: date) -> list[DagRun]:
     """The runs of the midnights from `first` to `last`, oldest first."""
     query = {"logical_date_gte": _midnight(first), "logical_date_lte": _midnight(last)}
-    return [_run(r) for r in _pages(api, f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs", query)]
+    return [_run(r) for r in pages(api, f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs", query)]
 
 
 def follow(
@@ -132,7 +132,7 @@ def task_states(api: httpx.Client, run: DagRun) -> list[TaskState]:
             t["try_number"],
             t["map_index"],
         )
-        for t in _pages(api, path, "task_instances", {})
+        for t in pages(api, path, "task_instances", {})
     ]
 
 
@@ -173,7 +173,8 @@ def returned(api: httpx.Client, run: DagRun, task_id: str) -> Any:
     return answer.json()["value"] if answer.status_code == httpx.codes.OK else None
 
 
-def _pages(api: httpx.Client, path: str, field: str, query: dict[str, Any]) -> Iterator[Any]:
+def pages(api: httpx.Client, path: str, field: str, query: dict[str, Any]) -> Iterator[Any]:
+    """Every element of `field` of the answers to a paged query."""
     offset = 0
     while True:
         answer = _ok(api.get(path, params={**query, "limit": 100, "offset": offset})).json()
