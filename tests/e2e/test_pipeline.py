@@ -1,13 +1,13 @@
 """Real playlists through the real scheduler, Spark and MongoDB, and what must hold of the result.
 
-The tests share a stack and build on one state: the three days of `sample/spotify-daily`, ingested
-one after the other by the first of them.
+The tests share a stack and build on one state: the first days of spotify-daily (five with
+`../shared/data`, else the three of `sample/`), ingested one after the other.
 """
 
 import json
 import os
 import time
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -20,8 +20,8 @@ from tests.e2e.killing import Killer
 from tests.fixtures_stack import StackHome
 
 SHARED = PROJECT.parent / "shared" / "data" / "spotify-daily"
-SAMPLE = PROJECT / "sample" / "spotify-daily"
-DAYS = [date(2021, 4, 9), date(2021, 4, 10), date(2021, 4, 11)]
+SOURCE = SHARED if SHARED.is_dir() else PROJECT / "sample" / "spotify-daily"
+DAYS = [date(2021, 4, 9) + timedelta(days=i) for i in range(5 if SHARED.is_dir() else 3)]
 
 # Twenty when the test is run for its own sake, a few in a suite that must end in time.
 KILLS = int(os.environ.get("SEGUE_TEST_KILLS", "4"))
@@ -43,10 +43,10 @@ def segue_json(stack: StackHome, *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def day_by_day(stack: StackHome, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    """The state after the three days were ingested one after the other."""
+    """The state after the days were ingested one after the other."""
     for day in DAYS:
         folder = tmp_path_factory.mktemp("day")
-        (folder / f"dt={day}").symlink_to(SAMPLE / f"dt={day}")
+        (folder / f"dt={day}").symlink_to(SOURCE / f"dt={day}")
         document = segue_json(stack, "run", "--source", str(folder), "--no-train")
         assert [r["state"] for r in document["runs"]] == ["success"]
         rows = document["rows"]
@@ -61,7 +61,7 @@ def emptied(stack: StackHome, day_by_day: Snapshot) -> None:
 
 
 def backfill(stack: StackHome, *options: str) -> None:
-    """`airflow backfill create` over the three days, followed to its end."""
+    """`airflow backfill create` over the days, followed to its end."""
     done = stack.airflow(
         "backfill", "create", "--dag-id", INGEST, "--from-date", str(DAYS[0]),
         "--to-date", str(DAYS[-1]), "--reprocess-behavior", "completed", "--max-active-runs", "3",
@@ -138,8 +138,8 @@ def test_training_publishes_what_the_commands_answer_from(
     with client(stack.settings) as api:
         versions = []
         for _ in range(2):
-            dagruns.trigger(api, "train_models", date(2021, 4, 12))
-            day = date(2021, 4, 12)
+            dagruns.trigger(api, "train_models", DAYS[-1] + timedelta(days=1))
+            day = DAYS[-1] + timedelta(days=1)
             ended = dagruns.follow(api, "train_models", day, day, lambda runs, tasks: None)
             assert [r.state for r in ended] == ["success"]
             versions.append(dagruns.returned(api, ended[0], "plan_version"))

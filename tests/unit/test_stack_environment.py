@@ -72,7 +72,8 @@ def test_spark_stays_on_loopback_with_a_local_master_and_is_free_with_a_cluster(
 def test_relative_places_become_absolute_for_processes_that_work_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    """Relative to the checkout, from wherever the command was called."""
+    monkeypatch.setattr("segue.settings.PROJECT", tmp_path)
     environment = airflow_environment(Settings(home=Path("h"), lake="l", inbox="s3://drops"))
     assert environment["SEGUE_HOME"] == str(tmp_path / "h")
     assert environment["SEGUE_LAKE"] == (tmp_path / "l").as_uri()
