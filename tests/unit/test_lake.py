@@ -99,6 +99,13 @@ def test_a_second_attempt_replaces_the_partition(lake: Lake) -> None:
     assert data_files(lake, "p") == ["p/part-00000-t000002.bin"]
 
 
+def test_a_commit_removes_what_killed_attempts_left(lake: Lake) -> None:
+    killed = begin(lake, "n")
+    write(killed, "p", "part-00000")
+    commit(begin(lake, "n"), "p", "part-00000", b"new")
+    assert lake.walk(killed.work) == []
+
+
 def test_an_overtaken_attempt_cannot_commit(lake: Lake) -> None:
     old, new = begin(lake, "n"), begin(lake, "n")
     with pytest.raises(Fenced):

@@ -106,18 +106,24 @@ class Attempt:
         """
         for key, manifest in outputs.items():
             self._commit_one(key, manifest)
-        self.lake.remove(self.work)
+        # This attempt's folder is empty now; those of older ones are what their kills left.
+        for folder in self.lake.children(f"_attempts/{self.name}"):
+            token, _, kind = name_of(folder).partition(".")
+            if kind == "work" and int(token) <= self.token:
+                self.lake.remove(folder)
 
     def _commit_one(self, key: str, manifest: Manifest) -> None:
         before = self._marker(key)
         self._refuse_if_overtaken()
-        for name in manifest.files:
-            self.lake.move(f"{self.work}/{key}/{name}", f"{key}/{name}")
         try:
+            for name in manifest.files:
+                self.lake.move(f"{self.work}/{key}/{name}", f"{key}/{name}")
             self._replace_marker(key, manifest, before)
-        except Fenced:
+        except (Fenced, FileNotFoundError):
             for name in manifest.files:
                 self.lake.remove(f"{key}/{name}")
+            # A newer attempt's commit removes the folders of older ones.
+            self._refuse_if_overtaken()
             raise
         # Only what older attempts left: a newer one may be moving its files in at this moment.
         for stale in self.lake.children(key):
