@@ -137,6 +137,20 @@ def test_an_attempt_paused_in_its_commit_is_refused(
     assert data_files(lake, "p") == ["p/part-00000-t000002.bin"]
 
 
+def test_a_commit_whose_answer_was_lost_is_no_conflict(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_if = lake.replace_if
+
+    def sent_twice(key: str, data: bytes, expected: bytes | None) -> bool:
+        replace_if(key, data, expected)
+        return replace_if(key, data, expected)
+
+    monkeypatch.setattr(lake, "replace_if", sent_twice)
+    commit(begin(lake, "n"), "p", "part-00000", b"new")
+    assert content(lake, "p") == [b"new"]
+
+
 def test_tokens_of_concurrent_attempts_differ(lake: Lake) -> None:
     tokens: list[int] = []
 

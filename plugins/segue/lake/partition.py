@@ -153,7 +153,10 @@ class Attempt:
             raise Fenced(f"{self.name}: attempt {self.token} was overtaken, nothing committed")
 
     def _replace_marker(self, key: str, manifest: Manifest, before: bytes | None) -> None:
-        if not self.lake.replace_if(f"{key}/{MARKER}", manifest.to_json(), before):
+        data = manifest.to_json()
+        replaced = self.lake.replace_if(f"{key}/{MARKER}", data, before)
+        # A PUT whose answer was lost is sent again, and then refused because of itself.
+        if not replaced and self._marker(key) != data:
             raise Fenced(f"{self.name}: another attempt committed {key} meanwhile")
 
 
