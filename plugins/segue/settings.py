@@ -65,6 +65,14 @@ class Settings(BaseSettings):
     spark_driver_memory: Annotated[
         str, Field(pattern=r"^\d+[kmgt]$", description="Memory of each job's driver, as 2g.")
     ] = "2g"
+    spark_shuffle_partitions: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Parts a job's shuffles are cut into: a few on a laptop, two to three for "
+            "each core of a cluster.",
+        ),
+    ] = 8
     spark_slots: Annotated[
         int, Field(ge=1, description="Spark jobs that run at once (slots of the pool `spark`).")
     ] = 2

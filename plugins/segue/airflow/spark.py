@@ -71,7 +71,11 @@ def spark_task(
         application_args=["--lake", settings.lake_url, *arguments],
         py_files="{{ macros.segue.library_zip() }}",
         conn_id=SPARK_CONNECTION,
-        conf=CONF | (conf or {}),
+        conf={
+            **CONF,
+            "spark.sql.shuffle.partitions": str(settings.spark_shuffle_partitions),
+            **(conf or {}),
+        },
         driver_memory=settings.spark_driver_memory,
         uses_mongo=uses_mongo,
         pool=SPARK_POOL,
