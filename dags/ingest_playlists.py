@@ -39,7 +39,7 @@ overwrites a newer version of a playlist.
 
 with DAG(
     dag_id="ingest_playlists",
-    description="Brings a day's playlists from the inbox into the lake and MongoDB",
+    description="Brings the playlists of one day, the logical date, into the lake and MongoDB",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     doc_md=DOC,
     tags=["segue", "ingest"],

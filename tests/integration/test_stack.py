@@ -91,7 +91,7 @@ def test_the_api_wants_the_generated_password(stack: StackHome) -> None:
 def test_the_pools_have_their_slots(stack: StackHome) -> None:
     with api.client(stack.settings) as http:
         pools = {p["name"]: p["slots"] for p in http.get("/api/v2/pools").json()["pools"]}
-    assert pools.items() >= {"spark": 2, "lyrics_api": 4, "mongo_counts": 1}.items()
+    assert pools.items() >= {"spark": 2, "mongo_counts": 1}.items()
 
 
 def test_the_airflow_command_acts_on_the_stack(stack: StackHome) -> None:

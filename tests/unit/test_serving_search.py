@@ -1,5 +1,7 @@
 """What people type finds what they mean."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -119,6 +121,14 @@ def test_a_typo_does_not_matter(bundle: Bundle, query: str, song: str) -> None:
 @pytest.mark.parametrize("end", range(1, len("smells like teen spirit") + 1))
 def test_the_last_word_may_be_only_begun(bundle: Bundle, end: int) -> None:
     assert "Smells Like Teen Spirit by Nirvana" in found(bundle, "smells like teen spirit"[:end])
+
+
+def test_whole_words_come_before_those_that_are_only_begun(tmp_path: Path) -> None:
+    lake = new_lake(tmp_path)
+    hit, rare = "High by Tal Bachman", "Air in G by Johann Sebastian Bach"
+    write_corpus(lake, {"1 A": [hit, hit, rare], "2 B": [hit]})
+    build_bundle(lake, VERSION)
+    assert found(open_bundle(lake, VERSION), "bach") == [rare, hit]
 
 
 def test_exact_titles_and_artists_come_before_what_only_has_the_words(bundle: Bundle) -> None:

@@ -23,7 +23,7 @@ def folder(root: Path, *names: str) -> Path:
 
 
 def test_a_flat_folder_is_one_day_s_drop(tmp_path: Path) -> None:
-    drops = read_source(folder(tmp_path, "b.json", "a.json.gz", "README.md"), DAY)
+    drops = read_source(folder(tmp_path, "b.json", "a.json.gz", "README.md"), DAY, default=DAY)
     assert {d: [p.name for p in paths] for d, paths in drops.items()} == {
         DAY: ["a.json.gz", "b.json"]
     }
@@ -31,7 +31,7 @@ def test_a_flat_folder_is_one_day_s_drop(tmp_path: Path) -> None:
 
 def test_dated_folders_are_a_drop_each_an_empty_one_too(tmp_path: Path) -> None:
     (tmp_path / "dt=2021-04-11").mkdir()
-    drops = read_source(folder(tmp_path, "dt=2021-04-10/a.json", "notes.txt"), DAY)
+    drops = read_source(folder(tmp_path, "dt=2021-04-10/a.json", "notes.txt"), None, default=DAY)
     assert {str(d): [p.name for p in paths] for d, paths in drops.items()} == {
         "2021-04-10": ["a.json"],
         "2021-04-11": [],
@@ -51,12 +51,22 @@ def test_a_folder_that_is_no_source_says_why(
     tmp_path: Path, names: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SettingError, match=message):
-        read_source(folder(tmp_path, *names), DAY)
+        read_source(folder(tmp_path, *names), None, default=DAY)
+
+
+def test_dated_folders_and_a_date_contradict(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="dates of their own"):
+        read_source(folder(tmp_path, "dt=2021-04-10/a.json"), DAY, default=DAY)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="is a file"):
+        read_source(folder(tmp_path, "a.json") / "a.json", DAY, default=DAY)
 
 
 def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="no such folder"):
-        read_source(tmp_path / "nowhere", DAY)
+        read_source(tmp_path / "nowhere", DAY, default=DAY)
 
 
 def test_a_drop_is_complete_only_once_all_its_slices_are_there(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def register_version(version: str, as_of: str) -> str:
     return version
 
 
-def publish_version(version: str, as_of: str) -> bool:
+def publish_version(version: str, as_of: str) -> None:
     """Makes the version the one that people are served, unless a newer one is."""
     from segue.lake import Lake, committed
     from segue.store import registry, runs
@@ -84,7 +84,6 @@ def publish_version(version: str, as_of: str) -> bool:
         _midnight(as_of),
         expected=None if current is None else current["version"],
     )
-    log.info("%s", outcome)
     corpus = committed(Lake(get_settings().lake_url), f"corpus/{version}/playlists")
     dag_run = get_current_context()["dag_run"]
     runs.record_run(
@@ -94,7 +93,10 @@ def publish_version(version: str, as_of: str) -> bool:
         logical_date=as_of[:10],
         rows={k: corpus.facts[k] for k in _COUNTS},
     )
-    return bool(outcome)
+    if not outcome:
+        # Skipped, so that the asset has no event: nothing changed for those who ask.
+        raise AirflowSkipException(f"{version} is {outcome}")
+    log.info("%s is %s", version, outcome)
 
 
 def _midnight(as_of: str) -> datetime:

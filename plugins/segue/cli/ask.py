@@ -112,6 +112,8 @@ def playlists(
     pid = int(of[0]) if len(of) == 1 and re.fullmatch(r"\d{1,18}", of[0]) else None
     row = None if pid is None else bundle.row_of(pid)
     if row is None:
+        if pid is not None:
+            note(f"There is no playlist {pid}; it is taken for the words of a song.")
         # "1979" is a song as well.
         asked = _understood_all(bundle, of)
         found = similar_playlists(bundle, k, songs=[song.track for song in asked])

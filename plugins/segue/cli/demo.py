@@ -31,7 +31,8 @@ def demo() -> None:
     songs = ["Blinding Lights", "Levitating Dua Lipa", "Watermelon Sugar"]
     ask.continue_(songs, title=None, n=12, metric="cosine", version=None, as_json=False)
     stdout.print(
-        "\nWatch the runs in Airflow, and ask for songs of your own with the commands above."
+        "\nAsk for songs of your own: `source .venv/bin/activate`, then the commands above.\n"
+        "Watch the runs in Airflow:"
     )
     if state := running(settings):
         print("\n".join(stack.address(settings, state, with_password=True)))

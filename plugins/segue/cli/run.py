@@ -3,6 +3,7 @@
 What the command needs beyond the command line's own is imported when it runs.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -54,8 +55,12 @@ def run(
     report(document, lambda: summary(document), as_json=as_json)
 
 
-def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> dict[str, Any]:
+def run_source(
+    settings: Settings, source: Path, day: date | None, *, train: bool
+) -> dict[str, Any]:
     """Ingests `source` through Airflow and trains on it; returns what `segue run --json` prints.
+
+    `day` is the date of a folder without dt=… folders (None: yesterday).
 
     Raises `SegueError` naming the task and its log when a run failed.
     """
@@ -67,8 +72,8 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
 
     if running(settings) is None:
         raise SegueError("the local stack does not run: start it with `segue up`")
-    drops = read_source(source, day)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    drops = read_source(source, day, default=yesterday)
     if max(drops) > yesterday:
         raise SettingError(f"--date {max(drops)}: a day is ingested once it is over (UTC)")
     with client(settings) as api:
@@ -108,6 +113,7 @@ def run_source(settings: Settings, source: Path, day: date, *, train: bool) -> d
         ],
         "rows": _rows(settings, [r for r in ended if r.dag_id == INGEST]),
         "version": version,
+        "published": version is not None and version == _published(settings),
     }
 
 
@@ -121,6 +127,15 @@ def _rows(settings: Settings, ended: "list[DagRun]") -> dict[str, int]:
     return {name: sum(r.get(name, 0) for r in rows) for name in SHOWN_ROWS}
 
 
+def _published(settings: Settings) -> str | None:
+    from segue.stack.state import mongo_uri
+    from segue.store.client import connect
+    from segue.store.registry import published
+
+    current = published(connect(mongo_uri(settings), settings.mongo_database))
+    return None if current is None else str(current["version"])
+
+
 def _raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRun]") -> None:
     from segue.stack import dagruns
     from segue.stack.home import Home
@@ -131,10 +146,12 @@ def _raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRu
         raise SegueError("\n  ".join(["a run failed", *lines]))
 
 
-def _day(text: str) -> date:
+def _day(text: str) -> date | None:
     if not text:
-        return datetime.now(UTC).date() - timedelta(days=1)
+        return None
     try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:
         raise SettingError(f"--date {text}: not a date, YYYY-MM-DD") from None
@@ -154,8 +171,16 @@ def summary(document: dict[str, Any]) -> Group:
         f"{rows['playlists_out']:,} of {rows['playlists_in']:,} playlists ingested, "
         f"{rows['playlists_quarantined']:,} quarantined."
     )
-    version = f"Version {document['version']}." if document["version"] else ""
-    return Group(shown, Text(f"{total} {version}".rstrip()))
+    lines = [Text(total)]
+    if version := document["version"]:
+        lines.append(Text(f"Version {version} is published."))
+        if not document["published"]:
+            lines[-1] = Text(
+                f"Version {version} is a candidate: what is published has a later date, or a "
+                f"person went back from it.\nAsk it with --version {version}, or publish it: "
+                f"segue models promote {version}"
+            )
+    return Group(shown, *lines)
 
 
 ENDED = ("success", "failed")

@@ -146,7 +146,9 @@ def _checks(checks: list[dict[str, Any]]) -> str:
 
 
 def _counts(vectors: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in vectors.items())
+    return ", ".join(
+        f"{count:,} {kind.removesuffix('_vectors')}s" for kind, count in vectors.items()
+    )
 
 
 def _show(model: dict[str, Any]) -> Group:

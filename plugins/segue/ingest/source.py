@@ -12,11 +12,14 @@ from segue.lake.store import CHUNK, name_of
 _DATED = re.compile(r"^dt=(\d{4}-\d{2}-\d{2})$")
 
 
-def read_source(folder: Path, day: date) -> dict[date, list[Path]]:
+def read_source(folder: Path, day: date | None, *, default: date) -> dict[date, list[Path]]:
     """The slices in `folder` by date: its `dt=YYYY-MM-DD` subfolders, or all for `day`.
 
-    Raises `SettingError` when there is nothing to ingest.
+    `day` None stands for `default`. Raises `SettingError` when there is nothing to ingest, or
+    when both the folders and `day` give a date.
     """
+    if folder.is_file():
+        raise SettingError(f"--source {folder}: is a file; name the folder it is in")
     if not folder.is_dir():
         raise SettingError(f"--source {folder}: there is no such folder")
     dated = {
@@ -31,7 +34,9 @@ def read_source(folder: Path, day: date) -> dict[date, list[Path]]:
             "and no dt=YYYY-MM-DD folder in it"
         )
     if flat:
-        return {day: flat}
+        return {day or default: flat}
+    if day is not None:
+        raise SettingError(f"--date {day}: the dt=… folders in {folder} have dates of their own")
     try:
         return {date.fromisoformat(text): _slices(path) for text, path in dated.items()}
     except ValueError as error:

@@ -203,7 +203,10 @@ def _exact_songs(names: Names, asked: list[str]) -> list[int]:
 
 
 def _fit(asked: list[str], song: Song) -> int:
-    """0 when title and artist together are what was asked, 1 when one of them is, else `_LOOSE`."""
+    """0 when title and artist together are what was asked, 1 when one of them is.
+
+    Else `_LOOSE`, or one more when a word that was asked for only begins one of theirs.
+    """
     query = significant(asked)
     title, whole = title_words(song.title), significant(words(song.title))
     artist = artist_words(song.artist)
@@ -215,4 +218,6 @@ def _fit(asked: list[str], song: Song) -> int:
     named = set(title) <= set(query) and all(
         any(part.startswith(word) for part in artist) for word in rest
     )
-    return 1 if named else _LOOSE
+    if named:
+        return 1
+    return _LOOSE if set(query) <= {*whole, *title, *artist} else _LOOSE + 1

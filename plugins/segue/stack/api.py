@@ -55,7 +55,6 @@ def set_pools(http: httpx.Client, settings: Settings) -> None:
     """Creates the pools, or gives them back the slots that the settings say."""
     for name, slots, description in (
         ("spark", settings.spark_slots, "Spark jobs at once (SEGUE_SPARK_SLOTS)"),
-        ("lyrics_api", 4, "Lyrics batches at once; politeness is per provider, inside them"),
         ("mongo_counts", 1, "Tasks that recount a whole collection"),
     ):
         pool = {
