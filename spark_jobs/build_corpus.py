@@ -110,6 +110,8 @@ def build(spark: SparkSession, lake: Lake, plan: CorpusPlan) -> None:
     if unknown:
         raise SegueError(f"{unknown} playlists hold songs that staging/tracks lacks; ingest again")
     n_tracks = spark.read.parquet(lake.spark_url(f"{attempt.work}/{keys[0]}")).count()
+    # What was read may be newer than what was planned.
+    require(plan.still_holds(lake), plan)
     facts = {"playlists": n_playlists, "tracks": n_tracks, "entries": entries, "dates": plan.dates}
     attempt.commit(
         {
@@ -118,6 +120,15 @@ def build(spark: SparkSession, lake: Lake, plan: CorpusPlan) -> None:
         }
     )
     print(f"corpus {plan.version}: {n_playlists} playlists, {n_tracks} songs, {entries} entries")
+
+
+def require(unchanged: bool, plan: CorpusPlan) -> None:
+    """Raises `SegueError` if the playlists changed since the version was planned."""
+    if not unchanged:
+        raise SegueError(
+            f"the playlists changed while {plan.version} was built: clear the run from "
+            "plan_version on"
+        )
 
 
 def _read(spark: SparkSession, lake: Lake, table: str, dates: list[str]) -> DataFrame:
@@ -130,11 +141,7 @@ def main() -> None:
     lake = Lake(args.lake)
     parameters = version_parameters(args.word2vec_partitions)
     plan = plan_corpus(lake, datetime.fromisoformat(args.as_of), parameters)
-    if plan.version != args.version:
-        raise SegueError(
-            f"the playlists changed since {args.version} was planned (now {plan.version}): "
-            "clear the run from plan_version on"
-        )
+    require(plan.version == args.version, plan)
     with SparkSession.builder.appName("build_corpus").getOrCreate() as spark:
         build(spark, lake, plan)
 

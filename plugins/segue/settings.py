@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,7 +23,11 @@ class Settings(BaseSettings):
     """One attribute a setting; `SEGUE_` and its name in capitals is the variable."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SEGUE_", env_file=PROJECT / ".env", extra="ignore", validate_default=True
+        env_prefix="SEGUE_",
+        env_file=PROJECT / ".env",
+        extra="ignore",
+        validate_default=True,
+        env_ignore_empty=True,
     )
 
     home: Annotated[Path, Field(description="Folder of the local stack: data, logs, secrets.")] = (
@@ -46,6 +51,7 @@ class Settings(BaseSettings):
         float,
         Field(
             gt=0,
+            allow_inf_nan=False,
             description="A drop without a _READY marker counts as complete once no file "
             "of it has changed for this many seconds.",
         ),
@@ -74,10 +80,14 @@ class Settings(BaseSettings):
         ),
     ] = 8
     spark_slots: Annotated[
-        int, Field(ge=1, description="Spark jobs that run at once (slots of the pool `spark`).")
+        int,
+        Field(
+            ge=1, le=1_000, description="Spark jobs that run at once (slots of the pool `spark`)."
+        ),
     ] = 2
     max_active_runs: Annotated[
-        int, Field(ge=1, description="Runs of one DAG at once; what a backfill is capped at.")
+        int,
+        Field(ge=1, le=1_000, description="Runs of one DAG at once; what a backfill is capped at."),
     ] = 4
     catchup: Annotated[
         bool, Field(description="Whether the daily and weekly DAGs run the dates they missed.")
@@ -87,6 +97,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=1,
+            allow_inf_nan=False,
             description="Share of a drop's playlists that may be quarantined before its run fails.",
         ),
     ] = 0.01
@@ -102,6 +113,7 @@ class Settings(BaseSettings):
         float,
         Field(
             ge=0,
+            le=10_000,
             description="How long after its date a training waits for that day's "
             "playlists before it goes ahead without them.",
         ),
@@ -137,6 +149,8 @@ class Settings(BaseSettings):
     def _url(cls, value: str) -> str:
         if "://" in value and not value.startswith(("file:///", "s3://")):
             raise ValueError("must be a folder, file:///… or s3://bucket/prefix")
+        if value and value.rstrip("/") in ("", "file:", "s3:"):
+            raise ValueError("must name a folder, not the root of everything")
         return value.rstrip("/")
 
     @property
@@ -157,7 +171,7 @@ def _folder(place: str | Path) -> Path:
 
 def as_url(place: str) -> str:
     """`place` as a URL: a folder becomes file:///…, a URL stays as it is."""
-    return place if "://" in place else _folder(place).as_uri()
+    return place if "://" in place else f"file://{_folder(place)}"
 
 
 @cache
@@ -168,6 +182,8 @@ def get_settings() -> Settings:
     """
     try:
         return Settings()
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{PROJECT / '.env'} is not UTF-8: {error}") from None
     except ValidationError as error:
         lines = [
             f"SEGUE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
@@ -177,9 +193,10 @@ def get_settings() -> Settings:
 
 
 def unknown_variables() -> list[str]:
-    """`SEGUE_*` variables of the environment that no setting has, most likely misspelt."""
+    """`SEGUE_*` variables of the environment or `.env` that no setting has: misspelt, likely."""
     known = {f"SEGUE_{name.upper()}" for name in Settings.model_fields}
-    return sorted(v for v in os.environ if v.startswith("SEGUE_") and v not in known)
+    found = {*os.environ, *dotenv_values(PROJECT / ".env")}
+    return sorted(v for v in found if v.startswith("SEGUE_") and v not in known)
 
 
 def env_example() -> str:

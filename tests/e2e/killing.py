@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 from segue.stack import processes
 from segue.stack.home import Home
 
+RETRIES = 4
 WAYS = ("task", "jvm", "group")
 
 
@@ -22,6 +24,7 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self.home, self.kills, self.random = home, kills, random.Random(seed)
         self.killed: list[str] = []
+        self.of_job = Counter[str]()
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -49,6 +52,11 @@ class Killer(threading.Thread):
         # A task killed while its JVM runs leaves it behind; so the first two wait for one.
         if not jvms and way != "group":
             return
+        job = _job(jvms[0]) if jvms else ""
+        # No task is killed more often than it is tried again.
+        if self.of_job[job] == RETRIES:
+            return
+        self.of_job[job] += 1
         if way == "jvm":
             jvms[0].kill()
         elif way == "task":
@@ -61,3 +69,11 @@ class Killer(threading.Thread):
         """No kill begins after this returns."""
         self.stopping.set()
         self.join()
+
+
+def _job(jvm: psutil.Process) -> str:
+    """The job and the date that a spark-submit is for."""
+    command = jvm.cmdline()
+    script = next((a for a in command if a.endswith(".py")), "")
+    date = command[command.index("--date") + 1] if "--date" in command else ""
+    return f"{script} {date}"

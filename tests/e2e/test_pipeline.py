@@ -138,7 +138,7 @@ def test_training_publishes_what_the_commands_answer_from(
     with client(stack.settings) as api:
         versions = []
         for _ in range(2):
-            dagruns.trigger(api, "train_models", DAYS[-1] + timedelta(days=1))
+            dagruns.trigger(api, "train_models", DAYS[-1] + timedelta(days=1), "plan_version")
             day = DAYS[-1] + timedelta(days=1)
             ended = dagruns.follow(api, "train_models", day, day, lambda runs, tasks: None)
             assert [r.state for r in ended] == ["success"]

@@ -90,7 +90,7 @@ def test_an_older_date_is_not_published_unless_a_person_promotes_it(db: Database
     assert not outcome
     assert now(db) == "new"
     assert promote(db, "old") is Outcome.PUBLISHED
-    assert states(db) == {"new": "retired", "old": "published"}
+    assert states(db) == {"new": "rejected", "old": "published"}
 
 
 def test_only_one_of_many_who_saw_the_same_version_publishes(db: Database) -> None:
@@ -184,6 +184,25 @@ def test_a_crash_after_publishing_is_mended_by_the_next_call(
     assert {m["_id"]: m["state"] for m in versions(db)} == {"v1": "retired", "v2": "published"}
     assert out(db, "v2", 2) is Outcome.UNCHANGED
     assert states(db) == {"v1": "retired", "v2": "published"}
+
+
+def test_a_schedule_does_not_undo_a_promotion_of_an_older_version(db: Database) -> None:
+    for i in range(1, 4):
+        out(db, trained(db, f"v{i}", i), i)
+    promote(db, "v1")
+    assert out(db, "v3", 3) is Outcome.REJECTED
+    assert published(db)["version"] == "v1"
+    promote(db, "v3")
+    assert states(db) == {"v1": "retired", "v2": "retired", "v3": "published"}
+
+
+def test_what_one_rolls_back_to_is_no_longer_rejected(db: Database) -> None:
+    for i in range(1, 3):
+        out(db, trained(db, f"v{i}", i), i)
+    promote(db, "v1")
+    assert [rollback(db), rollback(db)] == ["v2", "v1"]
+    assert published(db)["rejected"] == ["v2"]
+    assert states(db) == {"v1": "published", "v2": "rejected"}
 
 
 def _crash(_: Database) -> None:

@@ -12,7 +12,7 @@ from segue.embeddings.arrays import PLAYLISTS, SONGS, read_vectors
 from segue.embeddings.word2vec import MODEL, version_parameters
 from segue.errors import SegueError
 from segue.ingest.corpus import CorpusPlan, plan_corpus
-from segue.lake import Lake, Partition, committed
+from segue.lake import Lake, Partition, committed, read_manifest
 from spark_jobs import build_corpus, build_playlist_vectors, train_song_vectors
 from tests.drops import Playlists, uri, write_drop
 
@@ -137,6 +137,17 @@ def test_what_is_built_is_not_built_again(spark: SparkSession, lake: Lake) -> No
     before = committed(lake, f"corpus/{plan.version}/tracks")
     build_corpus.build(spark, lake, plan)
     assert committed(lake, f"corpus/{plan.version}/tracks") == before
+
+
+def test_a_corpus_of_playlists_that_changed_since_the_plan_is_not_committed(
+    spark: SparkSession, lake: Lake
+) -> None:
+    write_drop(lake, "2021-04-09", {"1 A": ["a"]})
+    plan = plan_corpus(lake, AS_OF, {})
+    write_drop(lake, "2021-04-10", {"2 B": ["b"]})
+    with pytest.raises(SegueError, match="changed while"):
+        build_corpus.build(spark, lake, plan)
+    assert read_manifest(lake, f"corpus/{plan.version}/tracks") is None
 
 
 def test_a_playlist_with_a_song_that_no_table_knows_stops_the_corpus(

@@ -75,6 +75,13 @@ def test_only_slices_land_and_the_rest_is_named(inbox: Lake, lake: Lake) -> None
     assert sorted(landed(lake)) == drop.slices
 
 
+def test_a_link_to_a_slice_is_a_slice(inbox: Lake, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.json").write_bytes(b"{}")
+    inbox.put(f"dt={DATE}/_READY", b"")
+    Path(inbox.path(f"dt={DATE}/link.json")).symlink_to(tmp_path / "elsewhere.json")
+    assert read_drop(inbox, DATE, 60).slices == ["link.json"]
+
+
 def test_an_empty_drop_lands_as_nothing(inbox: Lake, lake: Lake) -> None:
     inbox.put(f"dt={DATE}/_READY", b"")
     assert stage(inbox, lake).files == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segue.errors import SettingError
+from segue.lake import Lake
 from segue.settings import PROJECT, Settings, env_example, get_settings, unknown_variables
 
 
@@ -80,3 +81,24 @@ def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SEGUE_SPARK_SLOTS", "2")
     assert "SEGUE_SPARK_SLOT" in unknown_variables()
     assert "SEGUE_SPARK_SLOTS" not in unknown_variables()
+
+
+@pytest.mark.parametrize("folder", ["with space", "jürgen", "a#b", "a%20b", "a[b]"])
+def test_any_folder_can_hold_the_lake(tmp_path: Path, folder: str) -> None:
+    lake = Lake(Settings(home=tmp_path / folder).lake_url)
+    lake.put("k", b"1")
+    assert (tmp_path / folder / "lake" / "k").read_bytes() == b"1"
+
+
+def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGUE_HOME", "")
+    assert Settings().home == PROJECT / ".segue"
+
+
+@pytest.mark.parametrize("lake", ["/", "file:///"])
+def test_the_root_of_everything_is_no_lake(monkeypatch: pytest.MonkeyPatch, lake: str) -> None:
+    monkeypatch.setenv("SEGUE_LAKE", lake)
+    get_settings.cache_clear()
+    with pytest.raises(SettingError, match="SEGUE_LAKE"):
+        get_settings()
+    get_settings.cache_clear()

@@ -1,5 +1,6 @@
 """Spark tasks: one function builds them all."""
 
+import os
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -39,7 +40,10 @@ class SegueSparkSubmitOperator(SparkSubmitOperator):
     def execute(self, context: Context) -> None:
         """Runs the job to its end; raises `SettingError`, `MalformedInput`, `AirflowException`."""
         require_spark()
-        self.env_vars = {"SEGUE_MONGO_URI": mongo_uri()} if self.uses_mongo else None
+        if self.uses_mongo:
+            # The environment of this process, which spark-submit inherits. `env_vars` would do for
+            # local and standalone masters, but the hook writes it into the command for others.
+            os.environ["SEGUE_MONGO_URI"] = mongo_uri()
         try:
             super().execute(context)
         except Exception as error:

@@ -25,7 +25,7 @@ Metric = Annotated[
     Literal["cosine", "euclidean"],
     typer.Option(help="How near is measured: the angle, or the distance."),
 ]
-Count = Annotated[int, typer.Option("-k", min=1, help="How many.")]
+Count = Annotated[int, typer.Option("-k", min=1, max=1_000_000, help="How many.")]
 Version = Annotated[
     str | None, typer.Option("--version", help="Ask this version, not the published one.")
 ]
@@ -145,7 +145,7 @@ def continue_(
         str | None,
         typer.Option("--title", help="The playlist's title, for when there are no songs."),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 500,
+    n: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many.")] = 500,
     metric: Metric = "cosine",
     version: Version = None,
     as_json: Json = False,

@@ -39,6 +39,12 @@ def main() -> None:
             raise
         stderr.print(f"segue: {error}", style="red", markup=False, highlight=False)
         sys.exit(2 if isinstance(error, SettingError) else 1)
+    except OSError as error:
+        # A full disk, a closed pipe, a folder that may not be read.
+        if debug:
+            raise
+        stderr.print(f"segue: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -87,8 +87,9 @@ def run_source(
         with _progress() as show:
             for first, last in ranges(list(drops)):
                 if first == last:
-                    dagruns.trigger(api, INGEST, first)
+                    dagruns.trigger(api, INGEST, first, reader="stage")
                 else:
+                    dagruns.wait_for_readers(api, INGEST, first, last, "stage")
                     dagruns.backfill(api, INGEST, first, last, settings.max_active_runs)
                 ended += dagruns.follow(api, INGEST, first, last, show)
                 _raise_if_failed(api, settings, ended)
@@ -96,7 +97,7 @@ def run_source(
             if train:
                 # A training sees the days that were over at its date.
                 as_of = max(drops) + timedelta(days=1)
-                dagruns.trigger(api, TRAIN, as_of)
+                dagruns.trigger(api, TRAIN, as_of, reader="plan_version")
                 trained = dagruns.follow(api, TRAIN, as_of, as_of, show)
                 ended += trained
                 _raise_if_failed(api, settings, trained)
@@ -230,7 +231,8 @@ def _lines() -> Show:
         dag_id = found[0].dag_id if found else ""
         events = [(dag_id, t.logical_date, t.task_id, t.state) for t in tasks]
         events = [e for e in events if e[3] in ("running", "up_for_retry", "failed")]
-        events += [(dag_id, r.logical_date, "", r.state) for r in found if r.state in ENDED]
+        shown = (*ENDED, "queued")
+        events += [(dag_id, r.logical_date, "", r.state) for r in found if r.state in shown]
         for event in events:
             if event not in seen:
                 seen.add(event)

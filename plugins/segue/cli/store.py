@@ -32,7 +32,7 @@ Version = Annotated[str, typer.Argument(metavar="V", help="A version, as `segue 
 
 @app.command()
 def runs(
-    last: Annotated[int, typer.Option("--last", min=1, help="How many.")] = 10,
+    last: Annotated[int, typer.Option("--last", min=1, max=1_000_000, help="How many.")] = 10,
     as_json: Json = False,
 ) -> None:
     """Show what ran: rows in, out and quarantined, durations, checks."""

@@ -22,6 +22,12 @@ class CorpusPlan:
     dates: list[str]
     """The partitions with playlists, oldest first."""
     digest: str
+    as_of: datetime
+    parameters: Mapping[str, object]
+
+    def still_holds(self, lake: Lake) -> bool:
+        """Whether the lake's partitions are still those that the version is named after."""
+        return plan_corpus(lake, self.as_of, self.parameters) == self
 
 
 def plan_corpus(lake: Lake, as_of: datetime, parameters: Mapping[str, object]) -> CorpusPlan:
@@ -37,7 +43,7 @@ def plan_corpus(lake: Lake, as_of: datetime, parameters: Mapping[str, object]) -
     facts = {"format": schemas.FORMAT, "parameters": dict(parameters), "inputs": inputs}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     version = f"{as_of.astimezone(UTC).date().isoformat()}-{digest[:8]}"
-    return CorpusPlan(version, sorted(inputs), digest)
+    return CorpusPlan(version, sorted(inputs), digest, as_of, parameters)
 
 
 @dataclass(frozen=True)

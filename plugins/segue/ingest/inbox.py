@@ -34,10 +34,12 @@ def read_drop(inbox: Lake, date: str, settle_seconds: float, *, now: float | Non
         entries = inbox.fs.ls(inbox.path(folder), detail=True)
     except FileNotFoundError:
         return Drop([], [], complete=False, why=f"there is no {inbox.url}/{folder} yet")
-    files = {name_of(e["name"].rstrip("/")): e for e in entries if e["type"] == "file"}
+    named = {name_of(str(e["name"]).rstrip("/")): e for e in entries}
+    # A link to a file is a file; a listing calls it something else.
+    files = {n: e for n, e in named.items() if inbox.exists(f"{folder}/{n}")}
     shown = [n for n in sorted(files) if not n.startswith((".", "_"))]
     slices = [n for n in shown if n.endswith(SUFFIXES)]
-    folders = [name_of(e["name"].rstrip("/")) for e in entries if e["type"] != "file"]
+    folders = [n for n in named if n not in files]
     ignored = [n for n in shown if n not in slices] + [
         n for n in sorted(folders) if n and n != folder and not n.startswith((".", "_"))
     ]

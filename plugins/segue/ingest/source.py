@@ -44,7 +44,11 @@ def read_source(folder: Path, day: date | None, *, default: date) -> dict[date, 
 
 
 def _slices(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_file() and p.name.endswith(SUFFIXES))
+    return sorted(p for p in folder.iterdir() if _is_slice(p))
+
+
+def _is_slice(path: Path) -> bool:
+    return path.is_file() and path.name.endswith(SUFFIXES) and not path.name.startswith((".", "_"))
 
 
 def drop_into(inbox: Lake, day: date, slices: list[Path]) -> list[str]:

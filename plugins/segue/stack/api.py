@@ -1,5 +1,7 @@
 """Airflow's REST API of the local stack."""
 
+from typing import Any
+
 import httpx
 
 from segue.errors import SegueError
@@ -7,6 +9,17 @@ from segue.settings import Settings
 from segue.stack import state
 from segue.stack.credentials import admin_password
 from segue.stack.home import Home
+
+
+class _Api(httpx.Client):
+    """A client whose failures to reach the server are for people to read."""
+
+    def request(self, *arguments: Any, **options: Any) -> httpx.Response:
+        """As httpx has it; raises `SegueError`."""
+        try:
+            return super().request(*arguments, **options)
+        except httpx.HTTPError as error:
+            raise SegueError(f"Airflow at {self.base_url} does not answer: {error}") from None
 
 
 def client(settings: Settings) -> httpx.Client:
@@ -28,7 +41,7 @@ def client(settings: Settings) -> httpx.Client:
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise SegueError(f"no login to Airflow at {last.url}: {error}") from None
-    return httpx.Client(
+    return _Api(
         base_url=last.url,
         headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
         timeout=30,

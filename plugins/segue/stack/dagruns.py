@@ -14,6 +14,7 @@ import httpx
 from segue.errors import SegueError
 
 ENDED = frozenset({"success", "failed"})
+_NOT_BEGUN = frozenset({"none", "scheduled", "queued"})
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,13 @@ def backfill(
     _ok(answer)
 
 
-def trigger(api: httpx.Client, dag_id: str, day: date) -> None:
-    """Starts the run of midnight of `day`, or runs it again if it ended."""
+def trigger(api: httpx.Client, dag_id: str, day: date, reader: str) -> None:
+    """Starts the run of midnight of `day`, or runs it again if there is one.
+
+    One under way whose task `reader` has not begun will see what was brought, and is left to it;
+    any other is waited for and then run again.
+    """
+    wait_for_readers(api, dag_id, day, day, reader)
     answer = api.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": _midnight(day)})
     if answer.status_code != httpx.codes.CONFLICT:
         _ok(answer)
@@ -85,6 +91,19 @@ def trigger(api: httpx.Client, dag_id: str, day: date) -> None:
         if run.state in ENDED:
             body = {"dry_run": False}
             _ok(api.post(f"/api/v2/dags/{dag_id}/dagRuns/{run.run_id}/clear", json=body))
+
+
+def wait_for_readers(
+    api: httpx.Client, dag_id: str, first: date, last: date, reader: str, *, interval: float = 1.5
+) -> None:
+    """Returns once no run of those dates is under way whose task `reader` has begun."""
+    while any(
+        task.task_id == reader and task.state not in _NOT_BEGUN
+        for run in runs(api, dag_id, first, last)
+        if run.state not in ENDED
+        for task in task_states(api, run)
+    ):
+        time.sleep(interval)
 
 
 def runs(api: httpx.Client, dag_id: str, first: date, last: date) -> list[DagRun]:

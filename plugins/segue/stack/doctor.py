@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import fsspec
 from pymongo import MongoClient
@@ -148,7 +148,7 @@ def _writable(name: str, url: str) -> Check:
     try:
         if urlsplit(url).scheme == "file":
             # The folder itself may not be there before the first drop.
-            with tempfile.TemporaryFile(dir=_existing(Path(unquote(urlsplit(url).path)))):
+            with tempfile.TemporaryFile(dir=_existing(Path(url.removeprefix("file://")))):
                 pass
         else:
             filesystem, path = fsspec.url_to_fs(f"{url}/.segue-doctor-{uuid.uuid4().hex}")

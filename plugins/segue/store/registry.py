@@ -88,9 +88,9 @@ def publish(
     """Makes `version` the published one if `expected` (None: nothing) still is.
 
     Changes nothing and says so if what is published has a later logical date, or if a person
-    rolled back from `version`; `force` is a person's word and overrides both. Raises `Fenced` if
-    something else than `expected` is published, `SegueError` if `version` is not registered or
-    its vectors are not whole.
+    rolled back from `version` or promoted an older one over it; `force` is a person's word and
+    overrides both. Raises `Fenced` if something else than `expected` is published, `SegueError`
+    if `version` is not registered or its vectors are not whole.
     """
     _check_whole(db, version, logical_date)
     current = published(db)
@@ -112,13 +112,16 @@ def publish(
         changed = db.published.find_one_and_update(
             {"_id": "current", "version": expected, "sequence": current["sequence"]},
             {
-                "$set": {"version": version, "logical_date": logical_date},
+                "$set": {
+                    "version": version,
+                    "logical_date": logical_date,
+                    "rejected": _rejected(current, version, logical_date),
+                },
                 "$inc": {"sequence": 1},
                 "$push": {
                     "previous": {"$each": [expected], "$slice": -KEPT},
                     "history": {"$each": [entry], "$slice": -KEPT},
                 },
-                "$pull": {"rejected": version},
             },
             return_document=ReturnDocument.AFTER,
         )
@@ -155,10 +158,16 @@ def rollback(db: Database) -> str:
     changed = db.published.update_one(
         {"_id": "current", "sequence": current["sequence"]},
         {
-            "$set": {"version": version, "logical_date": model["logical_date"]},
+            "$set": {
+                "version": version,
+                "logical_date": model["logical_date"],
+                "rejected": [
+                    *(v for v in current["rejected"] if v != version),
+                    current["version"],
+                ],
+            },
             "$inc": {"sequence": 1},
             "$pop": {"previous": 1},
-            "$addToSet": {"rejected": current["version"]},
             "$push": {
                 "history": {
                     "$each": [_entry(version, model["logical_date"], "rolled back")],
@@ -171,6 +180,13 @@ def rollback(db: Database) -> str:
         raise Fenced(f"{_name(published(db))} was published meanwhile: look again")
     _write_states(db)
     return version
+
+
+def _rejected(current: Document, version: str, logical_date: datetime) -> list[str]:
+    """What no schedule may publish once `version` is: a person chose an older one over it."""
+    rejected = [v for v in current["rejected"] if v != version]
+    older = logical_date < current["logical_date"]
+    return [*rejected, current["version"]] if older else rejected
 
 
 def _name(current: Document | None) -> str:
