@@ -5,6 +5,7 @@ A wrong value raises `SettingError` at the start and names the variable.
 
 import os
 import textwrap
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -89,6 +90,13 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=1_000, description="Runs of one DAG at once; what a backfill is capped at."),
     ] = 4
+    start_date: Annotated[
+        date,
+        Field(
+            description="First date that can run. With SEGUE_CATCHUP, set it to the day you go "
+            "live: catching up begins there."
+        ),
+    ] = date(2010, 1, 1)
     catchup: Annotated[
         bool, Field(description="Whether the daily and weekly DAGs run the dates they missed.")
     ] = False

@@ -1,7 +1,7 @@
 """What every task and DAG of Segue has in common."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryDecision, RetryRule
@@ -18,8 +18,6 @@ SPARK_POOL, COUNTS_POOL, DEFAULT_POOL = "spark", "mongo_counts", "default_pool"
 TAGS = frozenset({"segue", "ingest", "train", "lyrics", "maintenance"})
 """The closed list of DAG tags."""
 
-# Older than the first playlist of the Million Playlist Dataset: any date can be backfilled.
-START = datetime(2010, 1, 1, tzinfo=UTC)
 
 RETRIES = 4
 
@@ -75,7 +73,7 @@ def dag_defaults() -> dict[str, Any]:
     """Keyword arguments that every DAG is made with."""
     settings = get_settings()
     return {
-        "start_date": START,
+        "start_date": datetime.combine(settings.start_date, time(), UTC),
         "catchup": settings.catchup,
         "max_active_runs": settings.max_active_runs,
         "default_args": DEFAULT_ARGS,
