@@ -82,6 +82,7 @@ def preprocess(spark: SparkSession, lake: Lake, date: str, max_share: float) -> 
     log.info("%s: %d files, attempt %d", date, len(sizes), attempt.token)
 
     files = decode_drop(spark.sparkContext, drop) if sizes else []
+    attempt.refuse_if_overtaken()
     facts = summarise(files)
     share = quarantined_share(facts)
     log.info("%s: %s", date, ", ".join(f"{name} {value}" for name, value in facts.items()))

@@ -114,7 +114,7 @@ class Attempt:
 
     def _commit_one(self, key: str, manifest: Manifest) -> None:
         before = self._marker(key)
-        self._refuse_if_overtaken()
+        self.refuse_if_overtaken()
         try:
             for name in manifest.files:
                 self.lake.move(f"{self.work}/{key}/{name}", f"{key}/{name}")
@@ -123,7 +123,7 @@ class Attempt:
             for name in manifest.files:
                 self.lake.remove(f"{key}/{name}")
             # A newer attempt's commit removes the folders of older ones.
-            self._refuse_if_overtaken()
+            self.refuse_if_overtaken()
             raise
         # Only what older attempts left: a newer one may be moving its files in at this moment.
         for stale in self.lake.children(key):
@@ -137,7 +137,7 @@ class Attempt:
         Raises `Fenced` as `commit` does.
         """
         before = self._marker(key)
-        self._refuse_if_overtaken()
+        self.refuse_if_overtaken()
         self._replace_marker(key, manifest, before)
 
     def _marker(self, key: str) -> bytes | None:
@@ -146,7 +146,8 @@ class Attempt:
         except FileNotFoundError:
             return None
 
-    def _refuse_if_overtaken(self) -> None:
+    def refuse_if_overtaken(self) -> None:
+        """Raises `Fenced` when a newer attempt has begun; its commit removes this one's folder."""
         # The marker is read before this and replaced after it: an attempt that begins later than
         # this commits later than this too, and then the marker is no longer what was read.
         if self.overtaken():
