@@ -114,6 +114,7 @@ def test_a_backfill_run_twice_changes_nothing(stack: StackHome, day_by_day: Snap
     assert snapshot(stack) == day_by_day
 
 
+@pytest.mark.timeout(300 + 120 * KILLS)
 def test_killed_tasks_end_in_the_same_state(
     stack: StackHome, day_by_day: Snapshot, emptied: None
 ) -> None:
