@@ -74,3 +74,28 @@ CORPUS_TRACKS = pa.schema(
     ]
 )
 """`corpus/<version>/tracks`: sorted by track."""
+
+LYRICS = pa.schema(
+    [
+        pa.field("track_uri", pa.string(), nullable=False),
+        # found or instrumental; songs without an answer have no row.
+        pa.field("status", pa.string(), nullable=False),
+        # ISO 639-1, found lyrics only; null: not told with certainty.
+        pa.field("language", pa.string()),
+        # One of the two, found lyrics only: the text, or where only counts are kept the words
+        # (sorted) and how often each occurs.
+        pa.field("text", pa.string()),
+        pa.field("words", pa.list_(pa.string())),
+        pa.field("counts", pa.list_(pa.int32())),
+    ]
+)
+"""`staging/lyrics` and `corpus/<version>/lyrics`: sorted by track_uri, unique."""
+
+TRACKS_WITH_LYRICS = pa.schema(
+    [
+        *[f for f in TRACKS if f.name not in ("num_playlists", "num_entries")],
+        pa.field("num_playlists", pa.int32(), nullable=False),
+        *[f.with_nullable(True) for f in LYRICS if f.name != "track_uri"],
+    ]
+)
+"""`staging/tracks_with_lyrics`: every song of the store, with its lyrics where there are some."""

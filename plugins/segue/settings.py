@@ -8,13 +8,15 @@ import textwrap
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from segue.errors import SettingError
+
+LyricsProvider = Literal["lrclib", "dump", "folder"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout: `dags/`, `spark_jobs/` and `plugins/` stand here."""
@@ -126,6 +128,77 @@ class Settings(BaseSettings):
             "playlists before it goes ahead without them.",
         ),
     ] = 6
+    lyrics_providers: Annotated[
+        str,
+        Field(
+            description="Where lyrics are looked up, in this order, with commas between them: "
+            "lrclib (the service at SEGUE_LRCLIB_URL), dump, folder. Empty: none are collected."
+        ),
+    ] = ""
+    lyrics_max_songs: Annotated[
+        int, Field(ge=1, description="Songs that one run of collect_lyrics looks up at most.")
+    ] = 10_000
+    lyrics_rate: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=10_000,
+            allow_inf_nan=False,
+            description="Requests a second to a lyrics service, of all tasks together.",
+        ),
+    ] = 10
+    lyrics_in_flight: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="Requests to a lyrics service that wait for their answer at once, of all "
+            "tasks together.",
+        ),
+    ] = 32
+    lyrics_slots: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Batches of songs that are looked up at once (slots of the pool "
+            "`lyrics_api`); each gets its share of the rate.",
+        ),
+    ] = 2
+    lyrics_keep: Annotated[
+        Literal["text", "counts"],
+        Field(
+            description="What is stored of found lyrics: their text, or only how often each word "
+            "occurs."
+        ),
+    ] = "text"
+    lyrics_contact: Annotated[
+        str,
+        Field(
+            pattern=r"^[\x20-\x7e]*$",
+            description="Added to the User-Agent that a lyrics service sees: an address at which "
+            "its people reach you.",
+        ),
+    ] = ""
+    lrclib_url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/]+.*$", description="LRCLIB's address."),
+    ] = "https://lrclib.net"
+    lyrics_dump: Annotated[
+        Path | None, Field(description="LRCLIB's SQLite dump, for the provider `dump`.")
+    ] = None
+    lyrics_folder: Annotated[
+        Path | None,
+        Field(description="Folder of .lrc and .txt files, for the provider `folder`."),
+    ] = None
+    lyrics_pairs: Annotated[
+        int,
+        Field(
+            ge=1_000,
+            le=100_000_000,
+            description="Pairs of songs that the correlation of lyrics and playlists samples.",
+        ),
+    ] = 1_000_000
     keep_bundles: Annotated[
         int, Field(ge=1, description="Serving bundles kept in the local cache.")
     ] = 2
@@ -147,10 +220,29 @@ class Settings(BaseSettings):
             raise ValueError("must start with mongodb:// or mongodb+srv://")
         return text
 
-    @field_validator("home")
+    @field_validator("home", "lyrics_dump", "lyrics_folder")
     @classmethod
-    def _home(cls, value: Path) -> Path:
-        return _folder(value)
+    def _path(cls, value: Path | None) -> Path | None:
+        return None if value is None else _folder(value)
+
+    @field_validator("lyrics_providers")
+    @classmethod
+    def _providers(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        for name in names:
+            if name not in get_args(LyricsProvider):
+                raise ValueError(f"{name!r} is none of {', '.join(get_args(LyricsProvider))}")
+        if len(set(names)) < len(names):
+            raise ValueError("names a provider twice")
+        return ",".join(names)
+
+    @model_validator(mode="after")
+    def _sources(self) -> "Settings":
+        for name in ("dump", "folder"):
+            if name in self.lyrics_providers and getattr(self, f"lyrics_{name}") is None:
+                # The variable's name stands in front: this concerns two settings.
+                raise ValueError(f"SEGUE_LYRICS_{name.upper()}: must be set for {name}")
+        return self
 
     @field_validator("lake", "inbox")
     @classmethod
@@ -194,7 +286,8 @@ def get_settings() -> Settings:
         raise SettingError(f"{PROJECT / '.env'} is not UTF-8: {error}") from None
     except ValidationError as error:
         lines = [
-            f"SEGUE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            (f"SEGUE_{str(e['loc'][0]).upper()}: " if e["loc"] else "")
+            + e["msg"].removeprefix("Value error, ")
             for e in error.errors(include_url=False, include_input=False)
         ]
         raise SettingError("; ".join(lines)) from None

@@ -14,6 +14,7 @@ SPARK_CONNECTION = "segue_spark"
 MONGO_CONNECTION = "segue_mongo"
 
 SPARK_POOL, COUNTS_POOL, DEFAULT_POOL = "spark", "mongo_counts", "default_pool"
+LYRICS_POOL = "lyrics_api"
 
 TAGS = frozenset({"segue", "ingest", "train", "lyrics", "maintenance"})
 """The closed list of DAG tags."""

@@ -103,6 +103,38 @@ COLLECTIONS = (
         ],
     ),
     Collection(
+        name="lyrics",
+        required={
+            "_id": _STRING,
+            "status": {"enum": ["found", "instrumental", "not_found", "failed"]},
+            "attempts": _WHOLE,
+            "fetched_at": {"bsonType": "date"},
+        },
+        optional={
+            "provider": _STRING,
+            "method": {"enum": ["album", "no_album", "cleaned", "search"]},
+            "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
+            "language": _STRING,
+            "text": _STRING,
+            "counts": {"bsonType": "object"},
+            "error": _STRING,
+            "next_attempt_at": {"bsonType": "date"},
+        },
+        indexes=[IndexModel([("status", ASCENDING), ("next_attempt_at", ASCENDING)])],
+    ),
+    Collection(
+        name="lyrics_claims",
+        required={
+            "_id": _STRING,
+            "owner": _STRING,
+            "token": _WHOLE,
+            "until": {"bsonType": "date"},
+        },
+        optional={},
+        # What a killed run had claimed goes by itself.
+        indexes=[IndexModel([("until", ASCENDING)], expireAfterSeconds=0)],
+    ),
+    Collection(
         name="models",
         required={
             "_id": _STRING,
