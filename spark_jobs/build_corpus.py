@@ -16,8 +16,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from segue import job, schemas
 from segue.embeddings.word2vec import version_parameters
 from segue.errors import SegueError
-from segue.ingest.corpus import PLAYLISTS, TRACKS, CorpusPlan, plan_corpus
-from segue.lake import Lake, Manifest, Partition, begin, read_manifest
+from segue.ingest.corpus import PLAYLISTS, TRACKS, CorpusPlan, frozen_lyrics, plan_corpus
+from segue.lake import Lake, Manifest, Partition, begin, is_made
 from segue.lake.spark import write_table
 
 ROWS_PER_FILE = 200_000
@@ -89,7 +89,7 @@ def _offsets_from_zero(lists: pa.ListArray) -> pa.Array:
 def build(spark: SparkSession, lake: Lake, plan: CorpusPlan) -> None:
     """Builds and commits the corpus of `plan`; raises `SegueError` if the staging is not whole."""
     keys = [f"corpus/{plan.version}/{table}" for table in ("tracks", "playlists")]
-    if all((m := read_manifest(lake, k)) and m.digest == plan.digest for k in keys):
+    if all(is_made(lake, key, plan.digest) for key in keys):
         print(f"corpus {plan.version} is there already")
         return
     attempt = begin(lake, f"corpus/{plan.version}")
@@ -139,8 +139,9 @@ def _read(spark: SparkSession, lake: Lake, table: str, dates: list[str]) -> Data
 def main() -> None:
     args = arg_parser().parse_args()
     lake = Lake(args.lake)
+    lyrics = frozen_lyrics(lake, args.version)
     parameters = version_parameters(args.word2vec_partitions)
-    plan = plan_corpus(lake, datetime.fromisoformat(args.as_of), parameters)
+    plan = plan_corpus(lake, datetime.fromisoformat(args.as_of), parameters, lyrics)
     require(plan.version == args.version, plan)
     with SparkSession.builder.appName("build_corpus").getOrCreate() as spark:
         build(spark, lake, plan)

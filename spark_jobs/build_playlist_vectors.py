@@ -15,7 +15,7 @@ from segue import job
 from segue.embeddings.arrays import PLAYLISTS, SONGS, commit_vectors, read_vectors, vectors_key
 from segue.embeddings.pooling import mean_vectors
 from segue.embeddings.word2vec import MODEL
-from segue.lake import Attempt, Lake, begin, committed, read_manifest
+from segue.lake import Attempt, Lake, begin, committed, is_made
 
 
 def arg_parser() -> ArgumentParser:
@@ -66,8 +66,7 @@ def build(spark: SparkSession, lake: Lake, version: str) -> None:
     """Builds and commits the playlist vectors of `version`, unless they are there."""
     key = vectors_key(MODEL, version, PLAYLISTS)
     playlists = committed(lake, f"corpus/{version}/playlists")
-    done = read_manifest(lake, key)
-    if done is not None and done.digest == playlists.digest:
+    if is_made(lake, key, playlists.digest):
         print(f"playlist vectors of {version} are there already")
         return
     attempt = begin(lake, key)

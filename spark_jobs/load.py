@@ -11,7 +11,6 @@ from pyspark.sql import SparkSession
 from segue import job
 from segue.errors import SegueError
 from segue.lake import Lake, Manifest, committed
-from segue.store.collections import apply
 from segue.store.counters import begin_load
 from segue.store.parquet import row_groups
 from segue.store.spark import Target, load_rows, target
@@ -44,7 +43,6 @@ def load(spark: SparkSession, lake: Lake, store: Target, date: str) -> dict[str,
     """
     found, db = manifests(lake, date), store.connect()
     commit = found["playlists"].token
-    apply(db)
     begin_load(db, date, commit)
     written = {}
     for table in TABLES:

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from segue import job
 from segue.embeddings.arrays import SONGS, commit_vectors, vectors_key
 from segue.embeddings.word2vec import MODEL, PARAMETERS
-from segue.lake import Lake, Partition, begin, committed, read_manifest
+from segue.lake import Lake, Partition, begin, committed, is_made
 from segue.lake.spark import write_table
 
 
@@ -57,8 +57,7 @@ def build(spark: SparkSession, lake: Lake, version: str, partitions: int) -> Non
     """Trains and commits the song vectors of `version`, unless they are there."""
     key = vectors_key(MODEL, version, SONGS)
     tracks = committed(lake, f"corpus/{version}/tracks")
-    done = read_manifest(lake, key)
-    if done is not None and done.digest == tracks.digest:
+    if is_made(lake, key, tracks.digest):
         print(f"song vectors of {version} are there already")
         return
     attempt = begin(lake, key)

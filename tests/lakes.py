@@ -106,7 +106,7 @@ def npy_bytes(array: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def write_partition(lake: Lake, key: str, files: Mapping[str, bytes]) -> None:
+def write_partition(lake: Lake, key: str, files: Mapping[str, bytes], rows: int = 0) -> None:
     """Commits `files`, by name, as the partition `key`."""
     attempt = begin(lake, key)
     digest = hashlib.sha256()
@@ -116,7 +116,7 @@ def write_partition(lake: Lake, key: str, files: Mapping[str, bytes]) -> None:
         names.append(attempt.file_name(stem, suffix))
         lake.put(f"{attempt.work}/{key}/{names[-1]}", data)
         digest.update(data)
-    attempt.commit({key: Manifest(names, attempt.token, digest.hexdigest(), 0)})
+    attempt.commit({key: Manifest(names, attempt.token, digest.hexdigest(), rows)})
 
 
 def new_lake(folder: Path) -> Lake:

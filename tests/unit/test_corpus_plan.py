@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from segue.ingest.corpus import plan_corpus, readiness
-from segue.lake import Lake, Manifest, begin
+from segue.ingest.corpus import frozen_lyrics, plan_corpus, plan_with_lyrics, readiness
+from segue.lake import Lake, Manifest, Partition, begin, committed
+from tests.lakes import write_partition
 
 
 @pytest.fixture
@@ -64,6 +65,35 @@ def test_parameters_change_the_version_and_empty_days_do_not(lake: Lake) -> None
     ingested(lake, "2021-04-10", "empty", rows=0)
     assert version(lake, "2021-04-11") == before
     assert plan_corpus(lake, at("2021-04-11"), {"p": 2}).version != before
+
+
+def lyrics(lake: Lake, text: bytes) -> None:
+    write_partition(lake, "staging/lyrics", {"part-00000.parquet": text}, rows=1)
+
+
+def test_a_version_keeps_the_lyrics_it_was_planned_with(lake: Lake) -> None:
+    ingested(lake, "2021-04-09")
+    without = plan_with_lyrics(lake, at("2021-04-11"), {})
+    lyrics(lake, b"first")
+    first = plan_with_lyrics(lake, at("2021-04-11"), {})
+    lyrics(lake, b"second")
+    second = plan_with_lyrics(lake, at("2021-04-11"), {})
+    assert len({p.version for p in (without, first, second)}) == 3
+    assert frozen_lyrics(lake, without.version) is None
+    for plan, text in ((first, b"first"), (second, b"second")):
+        (path,) = Partition(lake, f"corpus/{plan.version}/lyrics").paths()
+        assert Path(path).read_bytes() == text
+        assert frozen_lyrics(lake, plan.version) == plan.lyrics
+        assert plan.still_holds(lake)
+
+
+def test_planning_twice_freezes_once(lake: Lake) -> None:
+    ingested(lake, "2021-04-09")
+    lyrics(lake, b"first")
+    before = plan_with_lyrics(lake, at("2021-04-11"), {})
+    token = committed(lake, f"corpus/{before.version}/lyrics").token
+    assert plan_with_lyrics(lake, at("2021-04-11"), {}) == before
+    assert committed(lake, f"corpus/{before.version}/lyrics").token == token
 
 
 def test_a_training_waits_for_days_that_landed(lake: Lake) -> None:

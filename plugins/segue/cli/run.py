@@ -102,6 +102,7 @@ def run_source(
                 ended += trained
                 _raise_if_failed(api, settings, trained)
                 version = dagruns.returned(api, trained[-1], "plan_version")
+    rows, published = _stored(settings, ended)
     return {
         "runs": [
             {
@@ -112,29 +113,27 @@ def run_source(
             }
             for r in ended
         ],
-        "rows": _rows(settings, [r for r in ended if r.dag_id == INGEST]),
+        "rows": rows,
         "version": version,
-        "published": version is not None and version == _published(settings),
+        "published": version is not None and version == published,
     }
 
 
-def _rows(settings: Settings, ended: "list[DagRun]") -> dict[str, int]:
-    from segue.stack.state import mongo_uri
-    from segue.store.client import connect
-
-    db = connect(mongo_uri(settings), settings.mongo_database)
-    found = list(db.runs.find({"_id": {"$in": [f"{r.dag_id}/{r.run_id}" for r in ended]}}))
-    rows = [f.get("rows", {}) for f in found]
-    return {name: sum(r.get(name, 0) for r in rows) for name in SHOWN_ROWS}
-
-
-def _published(settings: Settings) -> str | None:
+def _stored(settings: Settings, ended: "list[DagRun]") -> tuple[dict[str, int], str | None]:
+    """Rows that the ingest runs among `ended` counted, and the version that is published."""
     from segue.stack.state import mongo_uri
     from segue.store.client import connect
     from segue.store.registry import published
 
-    current = published(connect(mongo_uri(settings), settings.mongo_database))
-    return None if current is None else str(current["version"])
+    db = connect(mongo_uri(settings), settings.mongo_database)
+    try:
+        ids = [f"{r.dag_id}/{r.run_id}" for r in ended if r.dag_id == INGEST]
+        rows = [f.get("rows", {}) for f in db.runs.find({"_id": {"$in": ids}})]
+        current = published(db)
+    finally:
+        db.client.close()
+    counts = {name: sum(r.get(name, 0) for r in rows) for name in SHOWN_ROWS}
+    return counts, None if current is None else str(current["version"])
 
 
 def _raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRun]") -> None:
@@ -184,13 +183,14 @@ def summary(document: dict[str, Any]) -> Group:
     return Group(shown, *lines)
 
 
-ENDED = ("success", "failed")
 Show = Callable[["list[DagRun]", "list[TaskState]"], None]
 
 
 @contextmanager
 def _progress() -> Iterator[Show]:
     """Bars on a terminal, a line for each change elsewhere; both on stderr."""
+    from segue.stack.dagruns import ENDED
+
     if not stderr.is_terminal:
         yield _lines()
         return
@@ -225,6 +225,8 @@ def _progress() -> Iterator[Show]:
 
 
 def _lines() -> Show:
+    from segue.stack.dagruns import ENDED
+
     seen: set[tuple[str, str, str, str]] = set()
 
     def show(found: "list[DagRun]", tasks: "list[TaskState]") -> None:

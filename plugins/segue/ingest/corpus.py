@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from segue import schemas
-from segue.lake import Lake, read_manifest
+from segue.lake import Lake, begin, is_made, read_manifest
 from segue.lake.store import name_of
 
 PLAYLISTS, TRACKS, LANDING = "staging/playlists", "staging/tracks", "landing"
+LYRICS = "staging/lyrics"
 
 
 @dataclass(frozen=True)
@@ -24,26 +25,76 @@ class CorpusPlan:
     digest: str
     as_of: datetime
     parameters: Mapping[str, object]
+    lyrics: str | None = None
+    """The digest of the lyrics that the version sees; None: of none."""
 
     def still_holds(self, lake: Lake) -> bool:
         """Whether the lake's partitions are still those that the version is named after."""
-        return plan_corpus(lake, self.as_of, self.parameters) == self
+        return plan_corpus(lake, self.as_of, self.parameters, self.lyrics) == self
 
 
-def plan_corpus(lake: Lake, as_of: datetime, parameters: Mapping[str, object]) -> CorpusPlan:
+def plan_corpus(
+    lake: Lake, as_of: datetime, parameters: Mapping[str, object], lyrics: str | None = None
+) -> CorpusPlan:
     """The plan of a corpus of all days that were over at `as_of` (aware, UTC).
 
-    Empty partitions change no version.
+    `lyrics` is the digest of the lyrics it is trained with, if any. Empty partitions change no
+    version.
     """
     inputs = {}
     for day in _partition_dates(lake, PLAYLISTS, as_of):
         manifest = read_manifest(lake, f"{PLAYLISTS}/dt={day}")
         if manifest is not None and manifest.rows:
             inputs[day] = manifest.digest
-    facts = {"format": schemas.FORMAT, "parameters": dict(parameters), "inputs": inputs}
+    facts: dict[str, object] = {
+        "format": schemas.FORMAT,
+        "parameters": dict(parameters),
+        "inputs": inputs,
+    }
+    if lyrics is not None:
+        facts["lyrics"] = lyrics
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     version = f"{as_of.astimezone(UTC).date().isoformat()}-{digest[:8]}"
-    return CorpusPlan(version, sorted(inputs), digest, as_of, parameters)
+    return CorpusPlan(version, sorted(inputs), digest, as_of, parameters, lyrics)
+
+
+def plan_with_lyrics(lake: Lake, as_of: datetime, parameters: Mapping[str, object]) -> CorpusPlan:
+    """The plan as of now, with the lyrics there are now frozen as `corpus/<version>/lyrics`.
+
+    Lyrics are looked up every day while versions are trained: a version keeps those it was
+    planned with, whatever is collected meanwhile. Without lyrics nothing is written.
+    """
+    while True:
+        staged = read_manifest(lake, LYRICS)
+        known = staged if staged is not None and staged.rows else None
+        plan = plan_corpus(lake, as_of, parameters, known.digest if known else None)
+        if known is None or not plan.dates:
+            return plan
+        key = _lyrics_key(plan.version)
+        if is_made(lake, key, known.digest):
+            return plan
+        attempt = begin(lake, key)
+        names = [attempt.file_name(f"part-{i:05d}", "parquet") for i in range(len(known.files))]
+        try:
+            for source, name in zip(known.files, names, strict=True):
+                lake.copy(f"{LYRICS}/{source}", f"{attempt.work}/{key}/{name}")
+        except FileNotFoundError:
+            # A newer snapshot has just taken its place.
+            if read_manifest(lake, LYRICS) == staged:
+                raise
+            continue
+        attempt.commit({key: replace(known, files=names, token=attempt.token)})
+        return plan
+
+
+def frozen_lyrics(lake: Lake, version: str) -> str | None:
+    """The digest of the lyrics of `version`, or None if it was planned without any."""
+    manifest = read_manifest(lake, _lyrics_key(version))
+    return None if manifest is None else manifest.digest
+
+
+def _lyrics_key(version: str) -> str:
+    return f"corpus/{version}/lyrics"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,24 @@ own, and commits by moving its files in and replacing the marker; an attempt tha
 overtaken cannot commit.
 """
 
-from segue.lake.partition import Attempt, Manifest, Partition, begin, committed, read_manifest
+from segue.lake.partition import (
+    Attempt,
+    Manifest,
+    Partition,
+    begin,
+    committed,
+    is_made,
+    read_manifest,
+)
 from segue.lake.store import Lake
 
-__all__ = ["Attempt", "Lake", "Manifest", "Partition", "begin", "committed", "read_manifest"]
+__all__ = [
+    "Attempt",
+    "Lake",
+    "Manifest",
+    "Partition",
+    "begin",
+    "committed",
+    "is_made",
+    "read_manifest",
+]

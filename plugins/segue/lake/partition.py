@@ -76,6 +76,12 @@ def committed(lake: Lake, key: str) -> Manifest:
     return Partition(lake, key).committed()
 
 
+def is_made(lake: Lake, key: str, digest: str) -> bool:
+    """Whether what is committed at `key` was made from what `digest` identifies."""
+    manifest = read_manifest(lake, key)
+    return manifest is not None and manifest.digest == digest
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try at writing one or more partitions together, with a token higher than all before."""

@@ -156,6 +156,17 @@ class Lake:
         else:
             self.fs.mv(self.path(source), self.path(target))
 
+    def copy(self, source: str, target: str) -> None:
+        """Copies an object; on a disk a second name for it, which objects never changed allow.
+
+        Raises `FileNotFoundError` when there is nothing at `source`.
+        """
+        if self.local:
+            Path(self.path(target)).parent.mkdir(parents=True, exist_ok=True)
+            os.link(self.path(source), self.path(target))
+        else:
+            self.fs.copy(self.path(source), self.path(target))
+
     def remove(self, key: str) -> None:
         """Removes the object or folder at `key`, if there is one."""
         try:
