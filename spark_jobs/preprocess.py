@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -60,9 +60,10 @@ def quarantined_share(facts: dict[str, Any]) -> float:
     return float(max(playlists, facts["files_quarantined"] / max(facts["files_in"], 1)))
 
 
-def digest_of(checksums: Sequence[str]) -> str:
-    """What identifies a partition made from files with these SHA-256, by this format."""
-    return hashlib.sha256(json.dumps([schemas.FORMAT, sorted(checksums)]).encode()).hexdigest()
+def digest_of(checksums: Mapping[str, str]) -> str:
+    """What identifies a partition made from files with these SHA-256, by name, by this format."""
+    facts = [schemas.FORMAT, sorted(checksums.items())]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def preprocess(spark: SparkSession, lake: Lake, date: str, max_share: float) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def preprocess(spark: SparkSession, lake: Lake, date: str, max_share: float) -> 
     log.info("%s: %s", date, ", ".join(f"{name} {value}" for name, value in facts.items()))
     for reason in (reasons := [line for r in files for line in r.reasons])[:20]:
         log.warning("quarantined %s", reason)
-    digest = digest_of([inputs[name]["sha256"] for name in landing.files])
+    digest = digest_of({name: inputs[name]["sha256"] for name in landing.files})
     quarantine = Manifest(
         files=[r.quarantine_file for r in files if r.quarantine_file],
         token=attempt.token,

@@ -42,6 +42,13 @@ def test_a_replica_set_keeps_all_its_hosts_and_the_types_of_its_options() -> Non
     }
 
 
+def test_a_number_sign_and_an_ipv6_host_survive() -> None:
+    connection = json.loads(connections.mongo("mongodb://me:a#b@[::1]:27017/?appName=a#b"))
+    assert connection["host"] == "[::1]:27017"
+    assert connection["password"] == "a#b"
+    assert connection["extra"] == {"appName": "a#b"}
+
+
 def test_an_srv_uri_is_marked_as_one() -> None:
     connection = json.loads(connections.mongo("mongodb+srv://me:x@cluster.example.net/"))
     assert connection["host"] == "cluster.example.net"

@@ -51,7 +51,8 @@ def land(inbox: Lake, lake: Lake, date: str, drop: Drop, *, workers: int = 8) ->
     known = {} if before is None else dict(before.facts["files"])
     known |= {name: asdict(r[0]) for name, r in zip(drop.slices, results, strict=True)}
     names = sorted(known)
-    digest = hashlib.sha256("".join(known[n]["sha256"] for n in names).encode()).hexdigest()[:16]
+    checksums = [(name, known[name]["sha256"]) for name in names]
+    digest = hashlib.sha256(json.dumps(checksums).encode()).hexdigest()[:16]
     facts = {"files": known, "ignored": drop.ignored}
     attempt.mark(key, Manifest(names, attempt.token, digest, rows=len(names), facts=facts))
     for name in drop.ignored:

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 
 def spark(master: str) -> str:
@@ -16,19 +16,21 @@ def spark(master: str) -> str:
 
 def mongo(uri: str) -> str:
     """The connection `segue_mongo`, for a mongodb:// or mongodb+srv:// URI."""
-    # Not urlsplit's hostname and port: a replica set names several.
-    parts = urlsplit(uri)
-    credentials, _, hosts = parts.netloc.rpartition("@")
+    # Not urlsplit: a replica set names several hosts, and a `#` begins no fragment.
+    scheme, _, rest = uri.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, path = place.partition("/")
+    credentials, _, hosts = authority.rpartition("@")
     login, _, password = credentials.partition(":")
-    extra: dict[str, Any] = {name: _typed(value) for name, value in parse_qsl(parts.query)}
-    if parts.scheme == "mongodb+srv":
+    extra: dict[str, Any] = {name: _typed(value) for name, value in parse_qsl(query)}
+    if scheme == "mongodb+srv":
         extra["srv"] = True
     connection = {
         "conn_type": "mongo",
         "host": hosts,
         "login": unquote(login) or None,
         "password": unquote(password) or None,
-        "schema": parts.path.strip("/") or None,
+        "schema": path.strip("/") or None,
         "extra": extra,
     }
     return json.dumps({name: value for name, value in connection.items() if value is not None})
