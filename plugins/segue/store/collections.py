@@ -116,8 +116,11 @@ COLLECTIONS = (
             "score": {"bsonType": "double", "minimum": 0, "maximum": 1},
             "language": _STRING,
             "text": _STRING,
-            "counts": {"bsonType": "object"},
+            # [word, count] pairs, by word.
+            "counts": {"bsonType": "array", "items": {"bsonType": "array"}},
             "error": _STRING,
+            "misses": _WHOLE,
+            "asked_by": {"bsonType": "object"},
             "next_attempt_at": {"bsonType": "date"},
         },
         indexes=[IndexModel([("status", ASCENDING), ("next_attempt_at", ASCENDING)])],

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bson.errors import BSONError
 from bson.int64 import Int64
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import (
     AutoReconnect,
@@ -36,7 +36,7 @@ from segue.store.counters import check_load, next_token
 __all__ = ["load_playlists", "load_tracks", "next_token", "recount", "write"]
 
 Rows: TypeAlias = "pa.Table | pa.RecordBatch"
-Writes = Sequence[UpdateOne | ReplaceOne[Document]]
+Writes = Sequence[UpdateOne | ReplaceOne[Document] | DeleteOne]
 
 BATCH_ROWS = 1_000
 BATCH_BYTES = 8 << 20
