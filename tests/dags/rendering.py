@@ -22,6 +22,11 @@ from segue.settings import PROJECT, get_settings
 LAKE = "s3://bucket/lake"
 DATE = datetime(2021, 4, 9, tzinfo=UTC)
 VERSION = "2021-04-10-0123abcd"
+_MAPPED = {
+    "fetch": {"op_kwargs": {"label": "songs 1–500", "batch": "1", "key": "plans/batch-0000.json"}}
+}
+"""What mapped tasks are rendered with: values of one of their mappings."""
+
 _HOME = tempfile.TemporaryDirectory(prefix="segue-golden-")
 
 
@@ -77,7 +82,7 @@ def context(dag: DAG, task: Any) -> dict[str, Any]:
 
 def rendered(dag: DAG, task: Any) -> Any:
     """`task` with its templates rendered; raises `UndefinedError` for a variable there is not."""
-    copy = task.prepare_for_execution()
+    copy = (task.unmap(_MAPPED[task.task_id]) if task.is_mapped else task).prepare_for_execution()
     copy.render_template_fields(context(dag, task), dag.get_template_env())
     return copy
 

@@ -19,7 +19,7 @@ DAGS = rendering.dags()
 TASKS = [(dag, task) for dag in DAGS.values() for task in dag.tasks]
 FILES = sorted((PROJECT / "dags").glob("*.py"))
 
-POOLS = {defaults.SPARK_POOL, defaults.COUNTS_POOL, defaults.DEFAULT_POOL}
+POOLS = {defaults.SPARK_POOL, defaults.COUNTS_POOL, defaults.DEFAULT_POOL, defaults.LYRICS_POOL}
 
 each_dag = pytest.mark.parametrize("dag", DAGS.values(), ids=DAGS.keys())
 each_task = pytest.mark.parametrize(

@@ -8,6 +8,9 @@ INBOX = Asset("inbox", uri="segue://inbox")
 PLAYLISTS = Asset("playlists", uri="segue://playlists")
 """A day's playlists: staged in the lake and loaded into MongoDB."""
 
+LYRICS = Asset("lyrics", uri="segue://lyrics")
+"""What is known of the songs' lyrics."""
+
 PUBLISHED = Asset("published", uri="segue://published")
 """The version that people are served."""
 

@@ -47,7 +47,7 @@ def songs(
     """Search songs by title or artist."""
     from segue.serving.search import search_songs
 
-    bundle = _bundle(version)
+    bundle = open_version(version)
     found = search_songs(bundle, " ".join(query), k)
     shown = bundle.names.songs(found.rows)
     if shown and not found.complete:
@@ -76,8 +76,8 @@ def similar(
     """Show the songs nearest to a song."""
     from segue.serving.queries import similar_songs
 
-    bundle = _bundle(version)
-    asked = _understood(bundle, " ".join(song))
+    bundle = open_version(version)
+    asked = understood(bundle, " ".join(song))
     tracks, scores = similar_songs(bundle, asked.track, k, metric)
     ranked = _ranked(bundle, tracks, scores)
     document = {
@@ -108,7 +108,7 @@ def playlists(
     """Show the playlists nearest to a playlist, or to some songs."""
     from segue.serving.queries import similar_playlists
 
-    bundle = _bundle(version)
+    bundle = open_version(version)
     pid = int(of[0]) if len(of) == 1 and re.fullmatch(r"\d{1,18}", of[0]) else None
     row = None if pid is None else bundle.row_of(pid)
     if row is None:
@@ -155,7 +155,7 @@ def continue_(
 
     if not song and not (title or "").strip():
         raise SettingError("name at least one song, or a --title")
-    bundle = _bundle(version)
+    bundle = open_version(version)
     asked = _understood_all(bundle, song or [])
     answer = continuation(bundle, [s.track for s in asked], n, title=title, metric=metric)
     if answer.note:
@@ -170,7 +170,8 @@ def continue_(
     )
 
 
-def _bundle(version: str | None) -> "Bundle":
+def open_version(version: str | None) -> "Bundle":
+    """The bundle of `version`, or of the published one."""
     from segue.lake import Lake
     from segue.serving.bundle import open_bundle
 
@@ -213,7 +214,8 @@ def published_version(settings: Settings) -> str:
     return version
 
 
-def _understood(bundle: "Bundle", text: str) -> "Song":
+def understood(bundle: "Bundle", text: str) -> "Song":
+    """The song that `text` names; a note says so when others could have been meant."""
     from segue.serving.search import search_songs, track_uri
 
     uri = track_uri(text)
@@ -235,7 +237,7 @@ def _understood(bundle: "Bundle", text: str) -> "Song":
 
 
 def _understood_all(bundle: "Bundle", texts: list[str]) -> list["Song"]:
-    return list(dict.fromkeys(_understood(bundle, text) for text in texts))
+    return list(dict.fromkeys(understood(bundle, text) for text in texts))
 
 
 def _song(song: "Song") -> dict[str, Any]:

@@ -53,6 +53,7 @@ def main() -> None:
 from segue.cli import (  # noqa: E402
     ask as ask,
     demo as demo,
+    lyrics as lyrics,
     run as run,
     stack as stack,
     store as store,

@@ -56,11 +56,17 @@ def run(
 
 
 def run_source(
-    settings: Settings, source: Path, day: date | None, *, train: bool
+    settings: Settings,
+    source: Path,
+    day: date | None,
+    *,
+    train: bool,
+    before_training: Callable[[], object] | None = None,
 ) -> dict[str, Any]:
     """Ingests `source` through Airflow and trains on it; returns what `segue run --json` prints.
 
-    `day` is the date of a folder without dt=… folders (None: yesterday).
+    `day` is the date of a folder without dt=… folders (None: yesterday). `before_training` is
+    called between the two.
 
     Raises `SegueError` naming the task and its log when a run failed.
     """
@@ -84,7 +90,7 @@ def run_source(
             if others := drop_into(inbox, each, slices):
                 note(f"The drop of {each} held these too, ingested with it: {', '.join(others)}")
         ended: list[DagRun] = []
-        with _progress() as show:
+        with progress() as show:
             for first, last in ranges(list(drops)):
                 if first == last:
                     dagruns.trigger(api, INGEST, first, reader="stage")
@@ -92,15 +98,18 @@ def run_source(
                     dagruns.wait_for_readers(api, INGEST, first, last, "stage")
                     dagruns.backfill(api, INGEST, first, last, settings.max_active_runs)
                 ended += dagruns.follow(api, INGEST, first, last, show)
-                _raise_if_failed(api, settings, ended)
-            version = None
-            if train:
+                raise_if_failed(api, settings, ended)
+        version = None
+        if before_training is not None:
+            before_training()
+        if train:
+            with progress() as show:
                 # A training sees the days that were over at its date.
                 as_of = max(drops) + timedelta(days=1)
                 dagruns.trigger(api, TRAIN, as_of, reader="plan_version")
                 trained = dagruns.follow(api, TRAIN, as_of, as_of, show)
                 ended += trained
-                _raise_if_failed(api, settings, trained)
+                raise_if_failed(api, settings, trained)
                 version = dagruns.returned(api, trained[-1], "plan_version")
     rows, published = _stored(settings, ended)
     return {
@@ -136,7 +145,7 @@ def _stored(settings: Settings, ended: "list[DagRun]") -> tuple[dict[str, int], 
     return counts, None if current is None else str(current["version"])
 
 
-def _raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRun]") -> None:
+def raise_if_failed(api: "httpx.Client", settings: Settings, ended: "list[DagRun]") -> None:
     from segue.stack import dagruns
     from segue.stack.home import Home
 
@@ -187,7 +196,7 @@ Show = Callable[["list[DagRun]", "list[TaskState]"], None]
 
 
 @contextmanager
-def _progress() -> Iterator[Show]:
+def progress() -> Iterator[Show]:
     """Bars on a terminal, a line for each change elsewhere; both on stderr."""
     from segue.stack.dagruns import ENDED
 

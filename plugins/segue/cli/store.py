@@ -38,7 +38,7 @@ def runs(
     """Show what ran: rows in, out and quarantined, durations, checks."""
     from segue.store.runs import last_runs
 
-    with _database() as db:
+    with database() as db:
         found = last_runs(db, last)
     columns: list[str | tuple[str, str]] = [
         "DAG",
@@ -63,7 +63,7 @@ def models_list(context: typer.Context, as_json: Json = False) -> None:
         return
     from segue.store.registry import published, versions
 
-    with _database() as db:
+    with database() as db:
         found, current = versions(db), published(db)
     rows = [[m["_id"], m["state"], m["logical_date"].date(), _counts(m["vectors"])] for m in found]
     report(
@@ -85,7 +85,7 @@ def show(version: Version, as_json: Json = False) -> None:
     """Show what is known of a version."""
     from segue.store.registry import published, versions
 
-    with _database() as db:
+    with database() as db:
         found = {m["_id"]: m for m in versions(db)}
         current = published(db)
     if version not in found:
@@ -100,7 +100,7 @@ def promote(version: Version, as_json: Json = False) -> None:
     """Publish a version, whatever its date."""
     from segue.store import registry
 
-    with _database() as db:
+    with database() as db:
         outcome = registry.promote(db, version)
     if outcome is registry.Outcome.UNCHANGED:
         note(f"{version} was published already.")
@@ -112,13 +112,14 @@ def rollback(as_json: Json = False) -> None:
     """Publish what was published before, and reject what is now."""
     from segue.store import registry
 
-    with _database() as db:
+    with database() as db:
         version = registry.rollback(db)
     report({"published": version}, lambda: Text(f"{version} is published."), as_json=as_json)
 
 
 @contextmanager
-def _database() -> "Iterator[Database]":
+def database() -> "Iterator[Database]":
+    """MongoDB of the settings, closed at the end."""
     from segue.stack.state import mongo_uri
     from segue.store.client import connect
 

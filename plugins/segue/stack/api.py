@@ -69,6 +69,7 @@ def set_pools(http: httpx.Client, settings: Settings) -> None:
     for name, slots, description in (
         ("spark", settings.spark_slots, "Spark jobs at once (SEGUE_SPARK_SLOTS)"),
         ("mongo_counts", 1, "Tasks that recount a whole collection"),
+        ("lyrics_api", settings.lyrics_slots, "Batches of songs that are looked up at once"),
     ):
         pool = {
             "name": name,

@@ -93,6 +93,12 @@ def trigger(api: httpx.Client, dag_id: str, day: date, reader: str) -> None:
             _ok(api.post(f"/api/v2/dags/{dag_id}/dagRuns/{run.run_id}/clear", json=body))
 
 
+def trigger_now(api: httpx.Client, dag_id: str, conf: dict[str, Any]) -> DagRun:
+    """Starts a run of this moment with the parameters `conf`, and returns it."""
+    body = {"logical_date": datetime.now(UTC).isoformat(), "conf": conf}
+    return _run(_ok(api.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)).json())
+
+
 def wait_for_readers(
     api: httpx.Client, dag_id: str, first: date, last: date, reader: str, *, interval: float = 1.5
 ) -> None:
@@ -125,9 +131,31 @@ def follow(
 
     `on_change` is told the runs and the tasks of those under way whenever one changed.
     """
+    return _follow(api, lambda: runs(api, dag_id, first, last), on_change, interval)
+
+
+def follow_run(
+    api: httpx.Client,
+    run: DagRun,
+    on_change: Callable[[list[DagRun], list[TaskState]], None],
+    *,
+    interval: float = 1.5,
+) -> DagRun:
+    """Waits until `run` has ended and returns it; `on_change` as in `follow`."""
+    path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}"
+    (ended,) = _follow(api, lambda: [_run(_ok(api.get(path)).json())], on_change, interval)
+    return ended
+
+
+def _follow(
+    api: httpx.Client,
+    ask: Callable[[], list[DagRun]],
+    on_change: Callable[[list[DagRun], list[TaskState]], None],
+    interval: float,
+) -> list[DagRun]:
     before: Any = None
     while True:
-        now = runs(api, dag_id, first, last)
+        now = ask()
         active = [r for r in now if r.state not in ENDED]
         tasks = [t for r in active for t in task_states(api, r)]
         shown = ([(r.run_id, r.state) for r in now], tasks)

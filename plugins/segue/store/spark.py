@@ -20,6 +20,7 @@ from segue.store.parquet import RowGroups, read
 from segue.store.vectors import load_vectors
 
 Unit = TypeVar("Unit")
+Result = TypeVar("Result")
 
 LOADERS = {"playlists": load_playlists, "tracks": load_tracks}
 
@@ -48,10 +49,15 @@ def _connected(uri: str, database: str) -> Database:
     return connect(uri, database)
 
 
-def total(spark: SparkSession, units: Sequence[Unit], work: Callable[[Unit], int]) -> int:
-    """The sum of `work` over `units`, one task each; raises the first `SegueError` of a task."""
+def results(
+    spark: SparkSession, units: Sequence[Unit], work: Callable[[Unit], Result]
+) -> list[Result]:
+    """What `work` makes of each of `units`, one task each, in their order; small things.
 
-    def attempt(unit: Unit) -> int | SegueError:
+    Raises the first `SegueError` of a task.
+    """
+
+    def attempt(unit: Unit) -> Result | SegueError:
         # Comes back as a value: Spark would turn it into a Java exception with a long trace.
         try:
             return work(unit)
@@ -59,12 +65,13 @@ def total(spark: SparkSession, units: Sequence[Unit], work: Callable[[Unit], int
             return error
 
     if not units:
-        return 0
-    results = spark.sparkContext.parallelize(units, len(units)).map(attempt).collect()
-    for result in results:
+        return []
+    done = []
+    for result in spark.sparkContext.parallelize(units, len(units)).map(attempt).collect():
         if isinstance(result, SegueError):
             raise result
-    return sum(r for r in results if isinstance(r, int))
+        done.append(result)
+    return done
 
 
 def load_rows(
@@ -82,7 +89,7 @@ def load_rows(
         db, load = target.connect(), LOADERS[table]
         return sum(load(db, batch, date, commit) for batch in read(Lake(lake_url), unit))
 
-    return total(spark, units, work)
+    return sum(results(spark, units, work))
 
 
 def load_arrays(
@@ -99,4 +106,4 @@ def load_arrays(
     def work(unit: RowGroups) -> int:
         return load_vectors(target.connect(), collection, Lake(lake_url), unit, column, array)
 
-    return total(spark, units, work)
+    return sum(results(spark, units, work))
