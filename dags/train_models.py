@@ -1,4 +1,4 @@
-"""Weekly: corpus, vectors, bundle, publish."""
+"""Weekly: corpus, vectors of songs, playlists and lyrics, bundle, publish, correlation."""
 
 from datetime import timedelta
 
@@ -14,21 +14,27 @@ from segue.settings import get_settings
 AS_OF = "{{ macros.segue.as_of(dag_run) }}"
 VERSION = "{{ ti.xcom_pull(task_ids='plan_version') }}"
 
+WITH_OR_WITHOUT_LYRICS = {"trigger_rule": "none_failed_min_one_success"}
+
 DOC = """
 ### What is it for
 Trains the vectors of songs and playlists on everything that had landed by the run's **logical
-date**, and publishes them as a new version.
+date**, and publishes them as a new version. Where lyrics have been collected, it trains the vectors
+of their words too, and reports whether playlists go by them.
 
 ### What does it read and write
-Reads `staging/`. Writes `corpus/<version>`, `models/word2vec/<version>`, `bundles/<version>`, the
-MongoDB collections `song_vectors__<version>`, `playlist_vectors__<version>`, `models`, `published`
-and `runs`, and the asset `published`.
+Reads `staging/`. Writes `corpus/<version>`, `models/{word2vec,lyrics}/<version>`,
+`bundles/<version>`, `exports/<version>`, the MongoDB collections `song_vectors__<version>`,
+`playlist_vectors__<version>`, `word_vectors__<version>`, `lyrics_vectors__<version>`, `models`,
+`published` and `runs`, and the asset `published`.
 
 ### Is it safe to re-run
 Yes: the same playlists and parameters give the same version and the same vectors. Publishing never
 moves to an older date; a person does that with `segue models promote` or `segue models rollback`.
 
 ### What to do when it is red
+- `has_lyrics` and what follows it are skipped: no lyrics have been collected, which is no error.
+- `correlate_lyrics`: nothing that is served depends on it; the version is published without it.
 - `wait_for_playlists`: a day that landed has not been ingested. Mend the `ingest_playlists` run the
   log names, then clear this task.
 - `build_corpus` says that the playlists changed since the version was planned: clear the run from
@@ -81,15 +87,32 @@ with DAG(
         conf=SHORT_JOB,
         doc="For each playlist the mean of its songs' vectors.",
     )
+    has_lyrics = python_task(training.has_lyrics, version=VERSION)
+    train_lyrics_vectors = spark_task(
+        "train_lyrics_vectors",
+        "train_lyrics_vectors",
+        ["--version", VERSION],
+        doc="MLlib Word2Vec on the words of lyrics; for each song the mean over its words.",
+    )
     load_vectors = spark_task(
         "load_vectors",
         "load_vectors",
         ["--version", VERSION],
         uses_mongo=True,
         conf=SHORT_JOB,
-        doc="Loads the vectors of songs and playlists into MongoDB, under the version's name.",
+        options=WITH_OR_WITHOUT_LYRICS,
+        doc="Loads the version's vectors of songs, playlists, words and lyrics into MongoDB.",
     )
-    build_bundle = python_task(training.build_bundle, version=VERSION)
+    build_bundle = python_task(
+        training.build_bundle, version=VERSION, options=WITH_OR_WITHOUT_LYRICS
+    )
+    correlate_lyrics = spark_task(
+        "correlate_lyrics",
+        "correlate_lyrics",
+        ["--version", VERSION, "--pairs", str(get_settings().lyrics_pairs)],
+        conf=SHORT_JOB,
+        doc="Do people build playlists on lyrical themes? Writes a report below `exports`.",
+    )
     register_version = python_task(training.register_version, version=VERSION, as_of=AS_OF)
     publish_version = python_task(
         training.publish_version,
@@ -105,4 +128,8 @@ with DAG(
         >> train_song_vectors
         >> build_playlist_vectors
     )
-    build_playlist_vectors >> [load_vectors, build_bundle] >> register_version >> publish_version
+    build_corpus >> has_lyrics >> train_lyrics_vectors
+    [build_playlist_vectors, train_lyrics_vectors] >> load_vectors
+    [build_playlist_vectors, train_lyrics_vectors] >> build_bundle
+    [load_vectors, build_bundle] >> register_version >> publish_version
+    [train_song_vectors, train_lyrics_vectors] >> correlate_lyrics

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from segue import job, schemas
-from segue.embeddings.word2vec import version_parameters
+from segue.embeddings.parameters import version_parameters
 from segue.errors import SegueError
 from segue.ingest.corpus import PLAYLISTS, TRACKS, CorpusPlan, frozen_lyrics, plan_corpus
 from segue.lake import Lake, Manifest, Partition, begin, is_made

@@ -75,9 +75,7 @@ def build(spark: SparkSession, lake: Lake, version: str) -> None:
         with lake.open(target) as source:
             chunks.append(np.load(source))
     vectors = np.concatenate(chunks)
-    commit_vectors(
-        lake, attempt, key, vectors, playlists.digest, {"model": MODEL, "pooling": "mean"}
-    )
+    commit_vectors(attempt, key, vectors, playlists.digest, {"model": MODEL, "pooling": "mean"})
     print(f"playlist vectors of {version}: {vectors.shape[0]} playlists x {vectors.shape[1]}")
 
 

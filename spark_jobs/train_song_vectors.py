@@ -67,7 +67,7 @@ def build(spark: SparkSession, lake: Lake, version: str, partitions: int) -> Non
     words = [f"{attempt.work}/{scratch}/{name}" for name in names]
     vectors = to_matrix(lake, words, tracks.rows)
     facts = {"model": MODEL, "parameters": PARAMETERS | {"numPartitions": partitions}}
-    commit_vectors(lake, attempt, key, vectors, tracks.digest, facts)
+    commit_vectors(attempt, key, vectors, tracks.digest, facts)
     print(f"song vectors of {version}: {vectors.shape[0]} songs x {vectors.shape[1]}")
 
 

@@ -92,7 +92,8 @@ def write_corpus(
         pq.write_table(
             pa.Table.from_pylist(records, schema=schema), out, row_group_size=row_group_size
         )
-        write_partition(lake, f"corpus/{version}/{name}", {"part-00000.parquet": out.getvalue()})
+        files = {"part-00000.parquet": out.getvalue()}
+        write_partition(lake, f"corpus/{version}/{name}", files, rows=len(records))
     for what, array in (("songs", song_vectors), ("playlists", playlist_vectors)):
         key = f"models/word2vec/{version}/{what}"
         write_partition(lake, key, {"vectors.npy": npy_bytes(array)})

@@ -1,5 +1,6 @@
 """What the stand-in knows, found by the rules of LRCLIB's own server."""
 
+import gzip
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -101,8 +102,9 @@ def made_up_tracks(songs: Iterable[tuple[str, str, str, int]]) -> Iterator[Track
 def songs_of(folder: Path) -> list[tuple[str, str, str, int]]:
     """The distinct songs of the slices in `folder`, as title, artist, album and milliseconds."""
     songs: dict[tuple[str, str, str, int], None] = {}
-    for file in sorted(folder.glob("**/*.json")):
-        for playlist in json.loads(file.read_text()).get("playlists", []):
+    for file in sorted(folder.glob("**/*.json*")):
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for playlist in json.loads(data).get("playlists", []):
             for t in playlist["tracks"]:
                 song = (t["track_name"], t["artist_name"], t["album_name"], t["duration_ms"])
                 songs[song] = None

@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from segue.embeddings.arrays import PLAYLISTS, SONGS, read_vectors
-from segue.embeddings.word2vec import MODEL, version_parameters
+from segue.embeddings.parameters import version_parameters
+from segue.embeddings.word2vec import MODEL
 from segue.errors import SegueError
 from segue.ingest.corpus import CorpusPlan, plan_corpus
 from segue.lake import Lake, Partition, committed, read_manifest

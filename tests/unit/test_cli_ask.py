@@ -88,7 +88,7 @@ def test_songs_as_json(ask: Ask) -> None:
 
 def test_similar_as_json(ask: Ask) -> None:
     document = answer(ask("similar", "waterloo", "-k", "3", "--json"))
-    assert list(document) == ["song", "metric", "similar"]
+    assert list(document) == ["song", "metric", "by", "similar"]
     assert (document["song"], document["metric"]) == (WATERLOO, "cosine")
     assert [list(song) for song in document["similar"]] == [["uri", "title", "artist", "score"]] * 3
     scores = [song["score"] for song in document["similar"]]

@@ -65,6 +65,7 @@ def spark_task(
     doc: str,
     uses_mongo: bool = False,
     conf: dict[str, str] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> SegueSparkSubmitOperator:
     """The task that submits `spark_jobs/<job>.py` with `arguments` (templated)."""
     settings = get_settings()
@@ -84,4 +85,5 @@ def spark_task(
         uses_mongo=uses_mongo,
         pool=SPARK_POOL,
         doc_md=doc,
+        **(options or {}),
     )

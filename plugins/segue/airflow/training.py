@@ -19,12 +19,12 @@ _COUNTS = ("playlists", "tracks", "entries")
 
 def plan_version(as_of: str) -> str:
     """Names the version after its date and all that goes into it; skips if that is nothing."""
-    from segue.embeddings.word2vec import version_parameters
-    from segue.ingest.corpus import plan_corpus
+    from segue.embeddings.parameters import version_parameters
+    from segue.ingest.corpus import plan_with_lyrics
     from segue.lake import Lake
 
     settings = get_settings()
-    plan = plan_corpus(
+    plan = plan_with_lyrics(
         Lake(settings.lake_url),
         datetime.fromisoformat(as_of),
         version_parameters(settings.word2vec_partitions),
@@ -41,6 +41,20 @@ def plan_version(as_of: str) -> str:
     return plan.version
 
 
+def has_lyrics(version: str) -> int:
+    """Goes on to the lyrics' vectors if there are lyrics: the songs that have some."""
+    from segue.ingest.corpus import LYRICS, frozen_lyrics
+    from segue.lake import Lake, committed
+
+    lake = Lake(get_settings().lake_url)
+    if frozen_lyrics(lake, version) is None:
+        raise AirflowSkipException(
+            f"{LYRICS} holds none: the version goes without lyrics vectors. The DAG collect_lyrics "
+            "collects them once SEGUE_LYRICS_PROVIDERS names a provider"
+        )
+    return committed(lake, f"corpus/{version}/lyrics").rows
+
+
 def build_bundle(version: str) -> None:
     """Writes the bundle that serving memory-maps: vectors, playlists, song search."""
     from segue.lake import Lake
@@ -51,20 +65,27 @@ def build_bundle(version: str) -> None:
 
 def register_version(version: str, as_of: str) -> str:
     """Enters the version into the registry as a candidate, with what it was made from."""
+    from segue.embeddings import lyrics
     from segue.embeddings.arrays import SONGS, vectors_key
     from segue.embeddings.word2vec import MODEL
-    from segue.lake import Lake, committed
+    from segue.lake import Lake, committed, read_manifest
     from segue.store import registry
 
     lake = Lake(get_settings().lake_url)
     corpus = committed(lake, f"corpus/{version}/playlists")
     songs = committed(lake, vectors_key(MODEL, version, SONGS))
+    words = read_manifest(lake, vectors_key(lyrics.MODEL, version, lyrics.WORDS))
+    counts = {"song_vectors": songs.rows, "playlist_vectors": corpus.rows}
+    parameters = {MODEL: songs.facts["parameters"]}
+    if words is not None:
+        counts |= {"word_vectors": words.rows, "lyrics_vectors": words.facts["songs"]}
+        parameters |= {lyrics.MODEL: words.facts["parameters"]}
     state = registry.register(
         database(),
         version,
         logical_date=_midnight(as_of),
-        vectors={"song_vectors": songs.rows, "playlist_vectors": corpus.rows},
-        parameters={MODEL: songs.facts["parameters"]},
+        vectors=counts,
+        parameters=parameters,
         lineage={"corpus_digest": corpus.digest, **corpus.facts},
     )
     log.info("%s is registered: %s", version, state)

@@ -70,6 +70,10 @@ def similar(
     song: Annotated[list[str], typer.Argument(help=_SONG)],
     k: Count = 10,
     metric: Metric = "cosine",
+    by: Annotated[
+        Literal["playlists", "lyrics"],
+        typer.Option(help="What makes songs alike: the playlists they are in, or their words."),
+    ] = "playlists",
     version: Version = None,
     as_json: Json = False,
 ) -> None:
@@ -78,19 +82,44 @@ def similar(
 
     bundle = open_version(version)
     asked = understood(bundle, " ".join(song))
-    tracks, scores = similar_songs(bundle, asked.track, k, metric)
+    tracks, scores = similar_songs(bundle, asked.track, k, metric, by=by)
     ranked = _ranked(bundle, tracks, scores)
     document = {
         "version": bundle.version,
         "song": _song(asked),
         "metric": metric,
+        "by": by,
         "similar": ranked,
     }
     report(
         document,
         lambda: Group(
-            _title("Songs like", [asked], bundle),
+            _title("Songs with words like" if by == "lyrics" else "Songs like", [asked], bundle),
             _ranking(ranked, "distance" if metric == "euclidean" else "score"),
+        ),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def words(
+    word: Annotated[str, typer.Argument(help="A word of lyrics.")],
+    k: Count = 10,
+    version: Version = None,
+    as_json: Json = False,
+) -> None:
+    """Show the words that lyrics use like a word."""
+    from segue.serving.queries import similar_words
+
+    bundle = open_version(version)
+    found = similar_words(bundle, word, k)
+    ranked = [{"word": near, "score": _score(score)} for near, score in found]
+    rows = [[near, f"{score:.3f}"] for near, score in found]
+    report(
+        {"version": bundle.version, "word": word, "similar": ranked},
+        lambda: Group(
+            Text(f"Words used like “{_name(word)}”; {bundle.version}", style="bold"),
+            table(["word", ("score", "right")], rows),
         ),
         as_json=as_json,
     )

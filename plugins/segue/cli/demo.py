@@ -38,7 +38,9 @@ def demo() -> None:
     )
     stdout.print(run.summary(document))
     _heading("segue similar Blinding Lights")
-    ask.similar(["Blinding Lights"], k=8, metric="cosine", version=None, as_json=False)
+    ask.similar(
+        ["Blinding Lights"], k=8, metric="cosine", by="playlists", version=None, as_json=False
+    )
     _heading('segue playlists "drivers license"')
     ask.playlists(["drivers license"], k=8, version=None, as_json=False)
     _heading('segue continue "Blinding Lights" "Levitating Dua Lipa" "Watermelon Sugar" -n 12')

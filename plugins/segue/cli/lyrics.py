@@ -6,17 +6,20 @@ What a command needs beyond the command line's own is imported when it runs.
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
-from segue.cli.ask import open_version, understood
+from segue.cli import ask, run, store
 from segue.cli.main import app
 from segue.cli.output import Json, report, table
-from segue.cli.run import progress, raise_if_failed
-from segue.cli.store import database
 from segue.errors import SegueError, SettingError
 from segue.settings import Settings, get_settings
 
 DAG = "collect_lyrics"
+_ORDER = (
+    "songs", "found", "instrumental", "not_found", "failed", "pending", "skipped", "unasked",
+    "hit_rate", "requests", "requests_per_second", "latency_p50_ms", "latency_p95_ms", "batches",
+    "batches_failed", "songs_covered", "entries_covered", "songs_left", "hours_left",
+)  # fmt: skip
+
 SHOWN = 100
 """Characters of a text that are shown: lyrics are other people's."""
 
@@ -71,10 +74,10 @@ def collect_lyrics(settings: Settings, *, conf: dict[str, Any]) -> dict[str, Any
         raise SegueError("the local stack does not run: start it with `segue up`")
     with client(settings) as api:
         dagruns.wait_for_dag(api, DAG)
-        with progress() as show:
-            run = dagruns.follow_run(api, dagruns.trigger_now(api, DAG, conf), show)
-        raise_if_failed(api, settings, [run])
-        did = dagruns.returned(api, run, "summarise")
+        with run.progress() as show:
+            ended = dagruns.follow_run(api, dagruns.trigger_now(api, DAG, conf), show)
+        run.raise_if_failed(api, settings, [ended])
+        did = dagruns.returned(api, ended, "summarise")
     return dict(did) if did else {"songs_left": 0}
 
 
@@ -83,7 +86,7 @@ def status(as_json: Json = False) -> None:
     """Show how many songs have lyrics, and what share of the playlists' entries they cover."""
     from segue.store.lyrics import coverage
 
-    with database() as db:
+    with store.database() as db:
         known = coverage(db)
     report(known, lambda: _table(known), as_json=as_json)
 
@@ -94,9 +97,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what is known of a song's lyrics, and how they begin."""
-    bundle = open_version(None)
-    asked = understood(bundle, " ".join(song))
-    with database() as db:
+    bundle = ask.open_version(None)
+    asked = ask.understood(bundle, " ".join(song))
+    with store.database() as db:
         found = db.lyrics.find_one({"_id": asked.uri}) or {}
     text = found.get("text") or ""
     known: dict[str, Any] = {
@@ -112,8 +115,14 @@ def show(
 
 
 def _table(facts: dict[str, Any]) -> Any:
-    shown = [(name, _shown(name, value)) for name, value in facts.items() if value is not None]
-    return table(["", ("", "left")], shown) if shown else Text("Nothing is known yet.")
+    # What came through Airflow has lost its order.
+    names = sorted(facts, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    rows = [
+        (name.replace("_", " "), _shown(name, facts[name]))
+        for name in names
+        if facts[name] is not None
+    ]
+    return table(["", ("", "left")], rows)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -29,8 +29,17 @@ def read_vectors(lake: Lake, model: str, version: str, what: str) -> npt.NDArray
         return np.load(io.BytesIO(source.read()))  # type: ignore[no-any-return]
 
 
+def write_vectors(attempt: Attempt, key: str, vectors: npt.NDArray[np.float32]) -> str:
+    """Writes `vectors` in the attempt's folder for the partition `key`; returns the file's name."""
+    name = attempt.file_name("vectors", "npy")
+    with attempt.lake.writer(f"{attempt.work}/{key}/{name}") as out:
+        np.lib.format.write_array(
+            out, np.ascontiguousarray(vectors, np.float32), allow_pickle=False
+        )
+    return name
+
+
 def commit_vectors(
-    lake: Lake,
     attempt: Attempt,
     key: str,
     vectors: npt.NDArray[np.float32],
@@ -38,10 +47,6 @@ def commit_vectors(
     facts: dict[str, Any],
 ) -> None:
     """Writes `vectors` in the attempt's folder and commits them as the partition `key`."""
-    name = attempt.file_name("vectors", "npy")
-    with lake.writer(f"{attempt.work}/{key}/{name}") as out:
-        np.lib.format.write_array(
-            out, np.ascontiguousarray(vectors, np.float32), allow_pickle=False
-        )
+    name = write_vectors(attempt, key, vectors)
     manifest = Manifest([name], attempt.token, digest, rows=len(vectors), facts=facts)
     attempt.commit({key: manifest})

@@ -10,8 +10,3 @@ PARAMETERS: dict[str, int] = {
     "windowSize": 5,
 }
 """As in `song-playlist-recommendation`; windowSize is MLlib's default, which it used."""
-
-
-def version_parameters(partitions: int) -> dict[str, object]:
-    """What of the training decides a version, besides the playlists."""
-    return {MODEL: PARAMETERS | {"numPartitions": partitions}}

@@ -5,6 +5,7 @@ request to the host, and answers raise it again step by step.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -46,6 +47,7 @@ class HostLimits:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._sleep = sleep
         self._next = self._raised = 0.0
+        self._sent: deque[float] = deque(maxlen=max(int(rate), 1))
         self._paused_until = 0.0
         self._failures = 0
         self._open_until = 0.0
@@ -100,13 +102,14 @@ class HostLimits:
             raise ProviderFailed("the host is down", transient=True, host_down=True)
 
     async def _turn(self) -> None:
-        while True:
+        turn = max(self._clock(), self._next)
+        self._next = turn + _SPACING / self.rate
+        while (wait := max(turn, self._paused_until, self._room()) - self._clock()) > 0:
+            await self._sleep(wait)
             self._refuse_if_down()
-            now = self._clock()
-            turn = max(now, self._next, self._paused_until)
-            self._next = turn + _SPACING / self.rate
-            if turn <= now:
-                return
-            await self._sleep(turn - now)
-            if self._clock() >= self._paused_until:
-                return
+        self._sent.append(self._clock())
+
+    def _room(self) -> float:
+        """When a second has room for another request: turns that came late must not crowd it."""
+        most = max(int(self.rate), 1)
+        return self._sent[-most] + _SPACING if len(self._sent) >= most and self.rate >= 1 else 0.0

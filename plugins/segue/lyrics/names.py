@@ -126,9 +126,9 @@ _TAKE = re.compile(
     r"live\b.*|recorded (?:at|in|live)\b.*|.*\b(?:live|en vivo|ao vivo|dal vivo|en directo|concert|"
     r"en concert|unplugged|acoustic|acustico|acoustique|re ?mix(?:ed)?|rmx|mix|demos?|instrumental|"
     r"karaoke|backing track|a ?cappella|acapella|orchestral|extended|sessions?|rehearsal|outtake|"
-    r"take \w+|alternat(?:e|ive)|re ?work(?:ed)?|edit|versions?|ver|dub|bootleg|mashup|cover|"
-    r"re ?recorded|sped up|slowed|nightcore|reprise|remake|vip|flip|refix|reimagined|stripped|"
-    r"strings|piano|unreleased)\b.*"
+    r"take (?:\d+|one|two|three)|alternat(?:e|ive)|re ?work(?:ed)?|edit|versions?|ver|dub|"
+    r"bootleg|mashup|cover|re ?recorded|sped up|slowed|nightcore|reprise|remake|vip|flip|"
+    r"refix|reimagined|stripped|strings|piano|unreleased)\b.*"
 )
 _WORDINGS = frozenset(
     re.findall(

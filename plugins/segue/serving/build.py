@@ -13,10 +13,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from segue.embeddings import lyrics
 from segue.embeddings.arrays import PLAYLISTS, SONGS, vectors_key
 from segue.embeddings.word2vec import MODEL
 from segue.errors import MalformedInput
-from segue.lake import Attempt, Lake, Manifest, Partition, begin, committed
+from segue.lake import (
+    Attempt,
+    Lake,
+    Manifest,
+    Partition,
+    begin,
+    committed,
+    is_made,
+    read_manifest,
+)
 from segue.lake.store import CHUNK
 from segue.serving.layout import BUNDLE_FORMAT, StoredFile, bundle_key
 from segue.serving.names import batches_of_songs, write_names
@@ -38,10 +48,10 @@ def build_bundle(lake: Lake, version: str, *, scratch: Path | None = None) -> Ma
     """
     key = bundle_key(version)
     inputs = {name: committed(lake, name).digest for name in _inputs(version)}
+    inputs |= {name: m.digest for name in _of_lyrics(version) if (m := read_manifest(lake, name))}
     digest = hashlib.sha256(json.dumps([BUNDLE_FORMAT, inputs]).encode()).hexdigest()
-    built = Partition(lake, key).manifest()
-    if built is not None and built.digest == digest:
-        return built
+    if is_made(lake, key, digest):
+        return committed(lake, key)
     attempt = begin(lake, key)
     with tempfile.TemporaryDirectory(prefix="segue-bundle-", dir=scratch) as folder:
         counts = write_files(lake, version, Path(folder))
@@ -76,6 +86,7 @@ def write_files(lake: Lake, version: str, folder: Path) -> dict[str, int]:
         enumerate(_playlist_names(lake, corpus_playlists)),
     )
     return {
+        **_write_lyrics(lake, version, songs, folder),
         "songs": songs,
         "playlists": playlists,
         "entries": entries,
@@ -91,6 +102,30 @@ def _inputs(version: str) -> tuple[str, str, str, str]:
         vectors_key(MODEL, version, SONGS),
         vectors_key(MODEL, version, PLAYLISTS),
     )
+
+
+def _of_lyrics(version: str) -> tuple[str, str]:
+    return (
+        vectors_key(lyrics.MODEL, version, lyrics.MEAN),
+        vectors_key(lyrics.MODEL, version, lyrics.WORDS),
+    )
+
+
+def _write_lyrics(lake: Lake, version: str, songs: int, folder: Path) -> dict[str, int]:
+    of_songs, of_words = _of_lyrics(version)
+    known = read_manifest(lake, of_words)
+    if known is None:
+        return {}
+    with (folder / "words.txt").open("w", encoding="utf-8", newline="\n") as out:
+        for name in known.files:
+            if name.endswith(".parquet"):
+                with lake.open(f"{of_words}/{name}") as source:
+                    table = pq.read_table(source, columns=["word"])
+                out.writelines(f"{word}\n" for word in table["word"].to_pylist())
+    return {
+        "words": _write_vectors(lake, of_words, "word", known.rows, folder),
+        "songs_with_lyrics": _write_vectors(lake, of_songs, "lyrics", songs, folder),
+    }
 
 
 def _parquet(lake: Lake, key: str) -> Iterator[pq.ParquetFile]:

@@ -27,6 +27,18 @@ _ABANDONED_SECONDS = 86_400
 
 
 @dataclass(frozen=True, eq=False)
+class Lyrics:
+    """What a version knows of lyrics; a song without any has a zero row."""
+
+    vectors: NDArray[np.float32]
+    units: NDArray[np.float32]
+    words: list[str]
+    """Most frequent first; row i of the words' arrays is word i."""
+    word_vectors: NDArray[np.float32]
+    word_units: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A version, as it is asked: read-only, shared by threads, its pages by processes."""
 
@@ -41,6 +53,8 @@ class Bundle:
     recordings: NDArray[np.int32]
     """For each song the first one under the same title and artist."""
     names: Names
+    lyrics: "Lyrics | None"
+    """None: the version was trained without lyrics."""
 
     def row_of(self, pid: int) -> int | None:
         """The row of the playlist `pid`, or None."""
@@ -105,6 +119,15 @@ def _map(version: str, manifest: Manifest, paths: Mapping[str, Path]) -> Bundle:
         pids=array("pids"),
         recordings=array("recordings"),
         names=Names(paths["names.sqlite"]),
+        lyrics=Lyrics(
+            vectors=array("lyrics_vectors"),
+            units=array("lyrics_units"),
+            words=paths["words.txt"].read_text(encoding="utf-8").split("\n")[:-1],
+            word_vectors=array("word_vectors"),
+            word_units=array("word_units"),
+        )
+        if "words.txt" in paths
+        else None,
     )
 
 

@@ -9,6 +9,9 @@ The manifest's fact `files` maps these names to the stored ones, their checksums
 | `playlist_songs_{indptr,indices}.npy` | distinct songs of each playlist, in its order |
 | `song_playlists_{indptr,indices}.npy` | playlist rows of each song, ascending |
 | `pids.npy` | pid of each playlist row, ascending |
+| `lyrics_vectors.npy`, `lyrics_units.npy` | as the songs', of their lyrics; with lyrics only |
+| `word_vectors.npy`, `word_units.npy` | a row a word; with lyrics only |
+| `words.txt` | the words, a line each; with lyrics only |
 | `recordings.npy` | for each song the first with its title and artist (`text.recording`) |
 | `names.sqlite` | songs, playlist names, and the words they are found by |
 """

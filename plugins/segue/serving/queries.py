@@ -1,13 +1,16 @@
 """What a bundle answers: similar songs, similar playlists, continuations. Arrays in and out."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz import process
 
 from segue.errors import SegueError, SettingError
-from segue.serving.bundle import Bundle
+from segue.serving.bundle import Bundle, Lyrics
 from segue.serving.scan import METRICS, Metric, Space, nearest
 from segue.serving.search import search_playlists
 
@@ -39,8 +42,18 @@ class Continuation:
     """What people should know about how it was made; mostly empty."""
 
 
+By = Literal["playlists", "lyrics"]
+"""What makes songs alike: the playlists they are in, or their words."""
+
+
 def similar_songs(
-    bundle: Bundle, song: int, k: int, metric: Metric = "cosine", *, distinct: bool = True
+    bundle: Bundle,
+    song: int,
+    k: int,
+    metric: Metric = "cosine",
+    *,
+    by: By = "playlists",
+    distinct: bool = True,
 ) -> tuple[Ints, Scores]:
     """The `k` songs nearest to `song` (a track index), and their scores.
 
@@ -49,15 +62,43 @@ def similar_songs(
     it is that of `song`. Raises `SegueError` when there is no such song or it has no vector.
     """
     seeds = _known(bundle, [song])
-    if not bundle.song_vectors[song].any():
-        raise SegueError(f"{_title(bundle, song)} has no vector in version {bundle.version}")
+    if by == "lyrics":
+        lyrics = _lyrics(bundle)
+        vectors = lyrics.vectors
+        space = Space(lyrics.units if _checked(metric) == "cosine" else vectors, metric)
+        lacking = "no lyrics"
+    else:
+        vectors, space, lacking = bundle.song_vectors, _songs(bundle, metric), "no vector"
+    if not vectors[song].any():
+        raise SegueError(f"{_title(bundle, song)} has {lacking} in version {bundle.version}")
     return nearest(
-        _songs(bundle, metric),
-        bundle.song_vectors[song],
+        space,
+        vectors[song],
         k,
         without=seeds,
         groups=bundle.recordings if distinct else None,
     )
+
+
+def similar_words(bundle: Bundle, word: str, k: int) -> list[tuple[str, float]]:
+    """The `k` words whose vectors are nearest to that of `word`, with their cosines.
+
+    Raises `SegueError` when the version knows no lyrics or no such word.
+    """
+    lyrics = _lyrics(bundle)
+    wanted = unicodedata.normalize("NFC", word).lower()
+    try:
+        row = lyrics.words.index(wanted)
+    except ValueError:
+        near = process.extract(wanted, lyrics.words, limit=3, score_cutoff=60)
+        hint = f"; did you mean {', '.join(w for w, _, _ in near)}?" if near else ""
+        raise SegueError(
+            f"the lyrics of version {bundle.version} do not have the word {wanted!r}, or have it "
+            f"too seldom{hint}"
+        ) from None
+    space = Space(lyrics.word_units, "cosine")
+    rows, scores = nearest(space, lyrics.word_vectors[row], k, without=np.array([row]))
+    return [(lyrics.words[r], float(s)) for r, s in zip(rows, scores, strict=True)]
 
 
 def similar_playlists(
@@ -128,6 +169,15 @@ def continuation(
     reason = "none of these songs has a vector" if seeds else "no playlist has such a title"
     tracks, counts = _popular(bundle, n, without, groups)
     return Continuation(tracks, counts, "popularity", f"{reason}: the most popular songs instead")
+
+
+def _lyrics(bundle: Bundle) -> Lyrics:
+    if bundle.lyrics is None:
+        raise SegueError(
+            f"version {bundle.version} was trained without lyrics: set SEGUE_LYRICS_PROVIDERS, run "
+            "`segue lyrics collect`, and train again"
+        )
+    return bundle.lyrics
 
 
 def _songs(bundle: Bundle, metric: Metric) -> Space:

@@ -17,7 +17,7 @@ from segue.settings import get_settings
 from segue.store.client import Database, connect
 from segue.store.loading import load_playlists, load_tracks
 from segue.store.parquet import RowGroups, read
-from segue.store.vectors import load_vectors
+from segue.store.vectors import Source, load_vectors
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -98,12 +98,11 @@ def load_arrays(
     lake_url: str,
     collection: str,
     units: Sequence[RowGroups],
-    column: str,
-    array: str,
+    source: Source,
 ) -> int:
-    """Loads the vectors of `units` of a corpus table; returns how many were written."""
+    """Loads the vectors of `units` of a table; returns how many were written."""
 
     def work(unit: RowGroups) -> int:
-        return load_vectors(target.connect(), collection, Lake(lake_url), unit, column, array)
+        return load_vectors(target.connect(), collection, Lake(lake_url), unit, source)
 
     return sum(results(spark, units, work))

@@ -1,6 +1,6 @@
 """Vectors of a version as BSON vectors, one document a song or playlist."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from segue.store.parquet import RowGroups, read
 _HEAD = BinaryVectorDtype.FLOAT32.value + b"\0"
 """The kind of the numbers, and no padding."""
 
-KEYS = {"track_uri": "track", "pid": None}
-"""The id column of a corpus table, and the column that holds a row's number, if one does."""
+KEYS = {"track_uri": "track", "pid": None, "word": "row"}
+"""The id column of a table, and the column that holds a row's number, if one does."""
 
 
 def array_key(key: str, manifest: Manifest) -> str:
@@ -70,25 +70,40 @@ def _header(key: str, source: Any) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def load_vectors(
-    db: Database, collection: str, lake: Lake, unit: RowGroups, column: str, array: str
-) -> int:
-    """Writes the vectors of the rows of `unit` of a corpus table; returns how many.
+class Source(NamedTuple):
+    """Where the documents of a collection come from."""
 
-    `column` holds the ids ("track_uri" or "pid"). Row r of the table has row r of `array`.
-    Raises `MalformedInput` when the table is not in the order of the array.
+    column: str
+    """Of the table, with the ids: "track_uri", "pid" or "word"."""
+    arrays: dict[str, str]
+    """By field, the key of the array whose row r is that of row r of the table."""
+    others: tuple[str, ...] = ()
+    """Columns of the table that are stored as they are."""
+    sparse: bool = False
+    """Whether rows that are all zero are left out: they stand for no vector."""
+
+
+def load_vectors(db: Database, collection: str, lake: Lake, unit: RowGroups, source: Source) -> int:
+    """Writes the vectors of the rows of `unit` of a table; returns how many.
+
+    Raises `MalformedInput` when the table is not in the order of the arrays.
     """
+    column = source.column
     number = KEYS[column]
     start, written, before = unit.offset, 0, None
-    for batch in read(lake, unit, [column, number] if number else [column]):
+    columns = [column, *([number] if number else []), *source.others]
+    for batch in read(lake, unit, columns):
         order = batch.column(number or column).to_numpy()
         if number and (order != np.arange(start, start + len(order))).any():
             raise MalformedInput(f"{unit.key}: {number} is not the number of the row")
         if (np.diff(order) <= 0).any() or (before is not None and order[0] <= before):
             raise MalformedInput(f"{unit.key}: is not sorted by {number or column}")
         before = order[-1]
-        rows = read_rows(lake, array, start, batch.num_rows)
-        written += write(db[collection], _replacements(batch.column(column), rows))
+        rows = {
+            field: read_rows(lake, array, start, batch.num_rows)
+            for field, array in source.arrays.items()
+        }
+        written += write(db[collection], _replacements(batch, source, rows))
         start += batch.num_rows
     return written
 
@@ -98,12 +113,19 @@ def vector(row: npt.NDArray[np.float32]) -> Binary:
     return Binary(_HEAD + np.ascontiguousarray(row, "<f4").tobytes(), VECTOR_SUBTYPE)
 
 
-def _replacements(ids: pa.Array, rows: npt.NDArray[np.float32]) -> list[ReplaceOne[Document]]:
+def _replacements(
+    batch: pa.RecordBatch, source: Source, rows: dict[str, npt.NDArray[np.float32]]
+) -> list[ReplaceOne[Document]]:
+    ids = batch.column(source.column)
     keys = ids.to_pylist() if pa.types.is_string(ids.type) else map(Int64, ids.to_pylist())
-    return [
-        ReplaceOne({"_id": key}, {"_id": key, "vector": vector(row)}, upsert=True)
-        for key, row in zip(keys, rows, strict=True)
-    ]
+    others = batch.select(list(source.others)).to_pylist() or [{}] * batch.num_rows
+    writes = []
+    for number, (key, other) in enumerate(zip(keys, others, strict=True)):
+        if source.sparse and not any(array[number].any() for array in rows.values()):
+            continue
+        vectors = {field: vector(array[number]) for field, array in rows.items()}
+        writes.append(ReplaceOne({"_id": key}, {"_id": key, **vectors, **other}, upsert=True))
+    return writes
 
 
 def verify(db: Database, collection: str, rows: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,10 @@ _COLUMNS = {
     ),
     "lyrics": "id plain_lyrics synced_lyrics instrumental",
 }
+# `+id`: to have the rows in order for nothing, SQLite would take the index by artist alone.
 _CANDIDATES = """
     SELECT id, album_name_lower, duration FROM tracks
-    WHERE name_lower = ? AND artist_name_lower = ? ORDER BY id
+    WHERE name_lower = ? AND artist_name_lower = ? ORDER BY +id
 """
 _ENTRY = """
     SELECT tracks.name, tracks.artist_name, tracks.album_name, tracks.duration,
@@ -39,6 +41,7 @@ _SEARCH = f"""
         )
     ) {_ENTRY} JOIN hits ON hits.id = tracks.id ORDER BY hits.place
 """
+_REMEMBERED = 1_024
 
 
 class _Question(NamedTuple):
@@ -69,6 +72,8 @@ class Dump:
             log.warning("%s has no table tracks_fts: only exact names are found in it", path)
         # SQLite answers one question at a time, and away from the event loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lyrics-dump")
+        # A song is asked for with its album and then without: the same rows.
+        self._candidates = lru_cache(maxsize=_REMEMBERED)(self._read_candidates)
         self._asked: list[tuple[_Question, asyncio.Future[Entry | None]]] = []
 
     async def get(
@@ -122,7 +127,7 @@ class Dump:
 
     def _entry(self, question: _Question) -> Entry | None:
         try:
-            for id_, album, duration in self._connection.execute(_CANDIDATES, question[:2]):
+            for id_, album, duration in self._candidates(question.title, question.artist):
                 if question.album is not None and album != question.album:
                     continue
                 if question.duration is not None and not (
@@ -138,6 +143,9 @@ class Dump:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         return None
+
+    def _read_candidates(self, title: str, artist: str) -> list[tuple[int, str | None, object]]:
+        return self._connection.execute(_CANDIDATES, (title, artist)).fetchall()
 
     def _find(self, query: str) -> list[Entry]:
         try:

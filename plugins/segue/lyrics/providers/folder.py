@@ -40,7 +40,8 @@ class Folder:
         self._by_word: dict[str, list[Entry]] = defaultdict(list)
         # Of two files with the same names the first by path is meant, on every machine.
         for file in sorted(path.rglob("*"), key=lambda f: f.relative_to(path).as_posix()):
-            if file.suffix.lower() in (".lrc", ".txt") and not file.name.startswith("."):
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.suffix.lower() in (".lrc", ".txt") and not hidden:
                 self._add(file, path)
 
     async def get(
