@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from segue.lake import Lake, Partition
 from segue.settings import PROJECT
 from segue.stack import dagruns
 from segue.stack.api import client
 from tests.e2e import snapshots
 from tests.e2e.killing import Killer
 from tests.fixtures_stack import StackHome
+from tests.integration.test_lyrics_collection import stand_in, stats
+from tests.lrclib_server import made_up
 
 SHARED = PROJECT.parent / "shared" / "data" / "spotify-daily"
 SOURCE = SHARED if SHARED.is_dir() else PROJECT / "sample" / "spotify-daily"
@@ -158,6 +161,41 @@ def test_training_publishes_what_the_commands_answer_from(
     assert len({t["uri"] for t in continuation["tracks"]} - {found[0]["uri"]}) == 50
     playlists = segue_json(stack, "playlists", found[0]["uri"])["playlists"]
     assert len(playlists) == 10
+
+
+def test_lyrics_are_collected_once_and_trained_on(
+    stack: StackHome, day_by_day: Snapshot, tmp_path: Any
+) -> None:
+    songs = [
+        {"name": t["track_name"], "artist": t["artist_name"], "album": t["album_name"],
+         "duration": t["duration_ms"] / 1000, "plain": made_up.text(uri, t["artist_name"])}
+        for uri, t in sorted(day_by_day[0]["tracks"].items())[::2]
+    ]  # fmt: skip
+    (tmp_path / "catalogue.json").write_text(json.dumps(songs))
+    day = DAYS[-1] + timedelta(days=1)
+    with stand_in(tmp_path / "catalogue.json") as url, client(stack.settings) as api:
+        conf = {"provider": "lrclib", "lrclib_url": url}
+        run = dagruns.trigger_now(api, "collect_lyrics", conf)
+        assert dagruns.follow_run(api, run, lambda runs, tasks: None).state == "success"
+        did = dagruns.returned(api, run, "summarise")
+        assert did["found"] >= len(songs) * 0.9
+        assert did["songs_left"] == did["batches_failed"] == 0
+        requests = stats(url)["requests"]
+        again = dagruns.trigger_now(api, "collect_lyrics", conf)
+        assert dagruns.follow_run(api, again, lambda runs, tasks: None).state == "success"
+        assert stats(url)["requests"] == requests
+        dagruns.trigger(api, "train_models", day, "plan_version")
+        (trained,) = dagruns.follow(api, "train_models", day, day, lambda runs, tasks: None)
+        assert trained.state == "success"
+        version = dagruns.returned(api, trained, "plan_version")
+    status = segue_json(stack, "lyrics", "status")
+    assert status["found"] == did["found"]
+    (song, *_) = segue_json(stack, "songs", "blinding lights weeknd")["songs"]
+    similar = segue_json(stack, "similar", song["uri"], "--by", "lyrics", "--version", version)
+    assert len(similar["similar"]) == 10
+    assert segue_json(stack, "words", "love", "--version", version)["similar"]
+    report = Partition(Lake(stack.settings.lake_url), f"exports/{version}/lyrics_correlation")
+    assert any(path.endswith(".html") for path in report.paths())
 
 
 def test_a_drop_that_cannot_be_read_fails_and_says_why(stack: StackHome, tmp_path: Any) -> None:
