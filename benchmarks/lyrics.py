@@ -1,12 +1,13 @@
-"""Looking lyrics up: Segue's collector against asking one song after the other.
+"""10,000 look-ups of lyrics against a server that takes 90 ms for each answer, as JSON.
 
-    .venv/bin/python benchmarks/lyrics.py [--songs 10000] [--sequential 100]
+    python benchmarks/lyrics.py [--songs 10000] [--peer-songs 100] [--in-flight 128]
 
-A stand-in for LRCLIB answers each request after 90 ms, in a process of its own on the last core.
-The collector runs on the first core alone, with 128 requests in flight, and saves every answer in a
-real MongoDB (which runs on the last core too). The peer is what the original began with: the same
-look-ups, one at a time, of `--sequential` of the songs, in the same run; its seconds for all of
-them are that many times as long. Prints one JSON document; times are seconds, memory MB.
+The server is the stand-in of the tests, in a process of its own. Ours is what a task of
+`collect_lyrics` runs: `collect` with `Lrclib` and a `LyricsStore` in a MongoDB of its own, on one
+core, the server and MongoDB on the others; every song is answered by its first request, and every
+answer is saved. The peer asks for the same songs one after another over one connection, with
+httpx; it asks for the first `peer-songs` of them and its seconds are scaled up to all. What is
+compared is waiting: `ratio` is that of wall seconds, CPU seconds stand beside them.
 """
 
 import argparse
@@ -19,54 +20,134 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
+import httpx
+import pymongo
+
+from segue.lyrics.collector import Latencies, collect
+from segue.lyrics.limits import HostLimits
+from segue.lyrics.lookup import Song
+from segue.lyrics.providers.lrclib import Lrclib
+from segue.stack.mongod import mongod_binary
+from segue.store.client import connect
+from segue.store.collections import apply
+from segue.store.lyrics import LyricsStore
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
+ANSWER_SECONDS = 0.09
+RATE = 10_000.0
+"""The highest that the settings allow: here the places are the limit."""
 
-from segue.lyrics.collector import Latencies, collect  # noqa: E402
-from segue.lyrics.limits import HostLimits  # noqa: E402
-from segue.lyrics.lookup import Song  # noqa: E402
-from segue.lyrics.matching import look_up  # noqa: E402
-from segue.lyrics.providers.lrclib import Lrclib  # noqa: E402
-from segue.stack.mongod import mongod_binary  # noqa: E402
-from segue.store.client import Database, connect  # noqa: E402
-from segue.store.collections import apply  # noqa: E402
-from segue.store.lyrics import LyricsStore  # noqa: E402
 
-LATENCY, IN_FLIGHT = 0.09, 128
-CORES = sorted(os.sched_getaffinity(0))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--songs", type=int, default=10_000)
+    parser.add_argument("--peer-songs", type=int, default=100)
+    parser.add_argument("--in-flight", type=int, default=128)
+    parser.add_argument("--collect", nargs=2, metavar=("URL", "MONGO_URI"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.collect:
+        print(json.dumps(ours(*options.collect, songs(options.songs), options.in_flight)))
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        # What is started from here on stays off our core.
+        os.sched_setaffinity(0, cores[1:] or cores)
+        url = stack.enter_context(stand_in(folder, songs(options.songs)))
+        mongo = stack.enter_context(mongod(folder))
+        os.sched_setaffinity(0, cores[:1])
+        command = [sys.executable, __file__, "--collect", url, mongo]
+        command += ["--songs", str(options.songs), "--in-flight", str(options.in_flight)]
+        done = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        peer = one_by_one(url, songs(options.songs)[: options.peer_songs], options.songs)
+        seen = httpx.get(f"{url}/_stats", timeout=60).json()
+    if done["saved"] != options.songs:
+        raise SystemExit(f"only {done['saved']} of {options.songs} songs were answered")
+    document = {
+        "name": "lyrics",
+        "input": {
+            "songs": options.songs,
+            "answer_ms": ANSWER_SECONDS * 1000,
+            "in_flight": options.in_flight,
+            "most_in_flight_at_the_server": seen["most_in_flight"],
+        },
+        "ours": done,
+        "peer": {"name": f"one by one, {options.peer_songs} songs, scaled up", **peer},
+        "ratio": round(peer["wall_s"] / done["wall_s"], 2),
+    }
+    print(json.dumps(document, indent=2))
 
 
 def songs(count: int) -> list[Song]:
-    """Songs that the catalogue has, each with a text."""
+    """Songs that the server knows."""
     return [
-        Song(f"s{n:07}", f"Song {n}", f"Artist {n % 97}", "Album", 200_000) for n in range(count)
+        Song(f"spotify:track:{n:022}", f"Song {n}", f"Artist {n % 997}", f"Album {n % 89}", 180_000)
+        for n in range(count)
     ]
 
 
-def catalogue(count: int) -> list[dict[str, Any]]:
-    """The catalogue that answers for them: texts of about a kilobyte."""
-    text = "\n".join(f"line {n} of a song that nobody sings, ever" for n in range(24))
-    return [
-        {"name": s.title, "artist": s.artist, "album": s.album, "duration": 200.0, "plain": text}
-        for s in songs(count)
-    ]
+def ours(url: str, mongo: str, wanted: list[Song], in_flight: int) -> dict[str, Any]:
+    """What the collector takes, saving included, and how many answers it saved."""
+    db = connect(mongo, "benchmark")
+    apply(db)
+    latencies = Latencies()
+
+    async def run() -> None:
+        limits = HostLimits(rate=RATE, in_flight=in_flight)
+        async with Lrclib(
+            url, user_agent="segue-benchmark", limits=limits, on_latency=latencies.add
+        ) as lrclib:
+            store = LyricsStore(db, "benchmark", keep="text")
+            await collect(wanted, [lrclib], store, in_flight=in_flight)
+
+    cpu, wall = time.process_time(), time.perf_counter()
+    asyncio.run(run())
+    wall = time.perf_counter() - wall
+    p50, p95 = latencies.percentile(0.5) or 0, latencies.percentile(0.95) or 0
+    return {
+        "wall_s": round(wall, 2),
+        "cpu_s": round(time.process_time() - cpu, 2),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "latency_p50_ms": round(p50 * 1000, 1),
+        "latency_p95_ms": round(p95 * 1000, 1),
+        "saved": db.lyrics.count_documents({"status": {"$in": ["found", "instrumental"]}}),
+    }
+
+
+def one_by_one(url: str, wanted: Sequence[Song], count: int) -> dict[str, float]:
+    """What it takes to ask for `wanted` in turn, scaled up to `count` songs."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    with httpx.Client(base_url=url) as client:
+        for song in wanted:
+            query = {"track_name": song.title, "artist_name": song.artist}
+            query |= {"album_name": song.album, "duration": f"{song.duration_ms / 1000:g}"}
+            client.get("/api/get", params=query).raise_for_status().json()
+    scale = count / len(wanted)
+    return {
+        "wall_s": round((time.perf_counter() - wall) * scale, 2),
+        "cpu_s": round((time.process_time() - cpu) * scale, 2),
+    }
 
 
 @contextmanager
-def stand_in(file: Path) -> Iterator[str]:
-    """The address of the server, on the last core."""
-    command = [sys.executable, "-m", "tests.lrclib_server", "--catalogue", str(file)]
-    command += ["--seconds", str(LATENCY)]
+def stand_in(folder: Path, known: Sequence[Song]) -> Iterator[str]:
+    """The address of a server that knows `known`."""
+    lines = [f"we sing the {word} line of an old song" for word in ("first", "second", "last")]
+    rows = [
+        {"name": s.title, "artist": s.artist, "album": s.album, "duration": s.duration_ms / 1000,
+         "plain": "\n".join([s.title, *lines * 8])}
+        for s in known
+    ]  # fmt: skip
+    (folder / "catalogue.json").write_text(json.dumps(rows))
+    command = [sys.executable, "-m", "tests.lrclib_server"]
+    command += ["--catalogue", str(folder / "catalogue.json"), "--seconds", str(ANSWER_SECONDS)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
         try:
-            os.sched_setaffinity(server.pid, {CORES[-1]})
             assert server.stdout is not None
             yield server.stdout.readline().strip()
         finally:
@@ -74,88 +155,22 @@ def stand_in(file: Path) -> Iterator[str]:
 
 
 @contextmanager
-def mongod(folder: Path) -> Iterator[Database]:
-    """An empty database, its server on the last core."""
+def mongod(folder: Path) -> Iterator[str]:
+    """The URI of an empty MongoDB on loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [mongod_binary(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"]
-    command += ["--unixSocketPrefix", folder, "--quiet"]
-    with subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL) as server:
+    (folder / "db").mkdir()
+    command = [str(mongod_binary()), "--dbpath", str(folder / "db"), "--bind_ip", "127.0.0.1"]
+    command += ["--port", str(port), "--nounixsocket", "--wiredTigerCacheSizeGB", "0.5"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            os.sched_setaffinity(server.pid, {CORES[-1]})
-            db = connect(f"mongodb://127.0.0.1:{port}", "benchmark")
-            apply(db)
-            yield db
-            db.client.close()
+            uri = f"mongodb://127.0.0.1:{port}"
+            with pymongo.MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=60_000) as c:
+                c.admin.command("ping")
+            yield uri
         finally:
             server.terminate()
-
-
-def measured(run: Any) -> tuple[Any, dict[str, float]]:
-    """What `run` returns, and its wall and CPU seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = asyncio.run(run)
-    return result, {
-        "wall_s": round(time.perf_counter() - wall, 2),
-        "cpu_s": round(time.process_time() - cpu, 2),
-    }
-
-
-async def together(url: str, db: Database, wanted: list[Song], latencies: Latencies) -> Any:
-    """The collector over all songs."""
-    limits = HostLimits(rate=10_000, in_flight=IN_FLIGHT)
-    store = LyricsStore(db, "benchmark", keep="text")
-    async with Lrclib(
-        url, user_agent="segue-benchmark", limits=limits, on_latency=latencies.add
-    ) as lrclib:
-        return await collect(wanted, [lrclib], store, in_flight=IN_FLIGHT)
-
-
-async def one_by_one(url: str, wanted: list[Song]) -> int:
-    """The same look-ups, each after the one before."""
-    limits = HostLimits(rate=10_000, in_flight=1)
-    async with Lrclib(url, user_agent="segue-benchmark", limits=limits) as lrclib:
-        return len([await look_up(song, [lrclib]) for song in wanted])
-
-
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--songs", type=int, default=10_000)
-    parser.add_argument("--sequential", type=int, default=100, help="songs that the peer looks up")
-    args = parser.parse_args()
-    wanted, latencies = songs(args.songs), Latencies()
-    with tempfile.TemporaryDirectory(prefix="segue-benchmark-") as folder:
-        file = Path(folder) / "catalogue.json"
-        file.write_text(json.dumps(catalogue(args.songs)))
-        (Path(folder) / "db").mkdir()
-        with stand_in(file) as url, mongod(Path(folder) / "db") as db:
-            os.sched_setaffinity(0, {CORES[0]})
-            before = psutil.Process().memory_info().rss
-            summary, ours = measured(together(url, db, wanted, latencies))
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-            assert summary.found == args.songs, summary
-            assert db.lyrics.count_documents({"status": "found"}) == args.songs
-            _, peer = measured(one_by_one(url, wanted[: args.sequential]))
-    times = args.songs / args.sequential
-    peer = {name: round(seconds * times, 2) for name, seconds in peer.items()}
-    p50, p95 = latencies.percentile(0.5) or 0, latencies.percentile(0.95) or 0
-    ours |= {
-        "songs_per_s": round(args.songs / ours["wall_s"], 1),
-        "latency_p50_ms": round(p50 * 1000, 1),
-        "latency_p95_ms": round(p95 * 1000, 1),
-        "memory_grown_mb": round(grown / 1e6, 1),
-    }
-    document = {
-        "name": "lyrics",
-        "input": {"songs": args.songs, "answer_after_s": LATENCY, "in_flight": IN_FLIGHT},
-        "ours": ours,
-        "peer": {"name": "one look-up after the other", "measured_on": args.sequential, **peer},
-        # What people wait for: the work is waiting, and both do the same of it.
-        "ratio": round(peer["wall_s"] / ours["wall_s"], 2),
-    }
-    print(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":

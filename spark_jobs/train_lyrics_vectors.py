@@ -5,7 +5,6 @@ Reads corpus/<version>/{tracks,lyrics}, writes models/lyrics/<version>/{words,so
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -103,7 +102,7 @@ def pooled(sung: DataFrame, lake_url: str, words_key: str, vectors_file: str) ->
     return sung.mapInArrow(run, "track int, mean array<float>, tfidf array<float>")
 
 
-@cache
+# Not cached: once a partition is enough, and a cache of a job's main module cannot be sent to workers.
 def _vocabulary(lake_url: str, words_key: str, vectors_file: str) -> Vocabulary:
     lake = Lake(lake_url)
     with lake.open(words_key) as source:
