@@ -64,6 +64,14 @@ with DAG(
             title="LRCLIB's address",
             description="Another one for a mirror, or for a stand-in.",
         ),
+        "rate": Param(
+            get_settings().lyrics_rate,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=10_000,
+            title="Requests a second",
+            description="Of all tasks of this run together.",
+        ),
     },
     **dag_defaults(),
 ) as dag:
@@ -81,7 +89,11 @@ with DAG(
             pool=LYRICS_POOL,
             map_index_template="{{ task.op_kwargs['label'] }}",
         )(collecting.fetch)
-        .partial(provider="{{ params.provider }}", lrclib_url="{{ params.lrclib_url }}")
+        .partial(
+            provider="{{ params.provider }}",
+            lrclib_url="{{ params.lrclib_url }}",
+            rate="{{ params.rate }}",
+        )
         .expand_kwargs(plan)
     )
     # Whatever became of single batches; skipped with them when there was nothing to look up.

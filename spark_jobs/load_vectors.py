@@ -43,9 +43,10 @@ def kinds(lake: Lake, version: str) -> Iterator[Kind]:
     tracks, playlists = f"corpus/{version}/tracks", f"corpus/{version}/playlists"
 
     def array(model: str, what: str, table: str) -> str:
+        rows = committed(lake, table).rows
         key = vectors_key(model, version, what)
         found = vectors.array_key(key, committed(lake, key))
-        if vectors.array_rows(lake, found) != committed(lake, table).rows:
+        if vectors.array_rows(lake, found) != rows:
             raise MalformedInput(f"{found} has another number of rows than {table}")
         return found
 

@@ -102,7 +102,7 @@ def pooled(sung: DataFrame, lake_url: str, words_key: str, vectors_file: str) ->
     return sung.mapInArrow(run, "track int, mean array<float>, tfidf array<float>")
 
 
-# Not cached: once a partition is enough, and a cache of a job's main module cannot be sent to workers.
+# Read once a partition. A `functools.cache` of a script's main module cannot be sent to workers.
 def _vocabulary(lake_url: str, words_key: str, vectors_file: str) -> Vocabulary:
     lake = Lake(lake_url)
     with lake.open(words_key) as source:
@@ -137,18 +137,17 @@ def write_words(attempt: Attempt, key: str, counts: pa.Table, vectors: dict[str,
     return [write_vectors(attempt, key, matrix), file]
 
 
-def to_matrices(lake: Lake, keys: list[str], rows: int) -> tuple[dict[str, np.ndarray], int]:
-    """The two matrices [rows, 32] of songs, zero where a song has no vector, and how many have."""
-    matrices = {name: np.zeros((rows, SIZE), np.float32) for name in ("mean", "tfidf")}
+def to_matrix(lake: Lake, keys: list[str], pooling: str, rows: int) -> tuple[np.ndarray, int]:
+    """[rows, 32]: row t is what `pooling` gave track t, zero if nothing; and how many it gave."""
+    matrix = np.zeros((rows, SIZE), np.float32)
     known = 0
     for key in keys:
         with lake.open(key) as source:
-            for batch in pq.ParquetFile(source).iter_batches():
-                tracks = batch["track"].to_numpy()
-                known += len(tracks)
-                for name, matrix in matrices.items():
-                    matrix[tracks] = batch[name].flatten().to_numpy().reshape(len(tracks), SIZE)
-    return matrices, known
+            for batch in pq.ParquetFile(source).iter_batches(columns=["track", pooling]):
+                vectors = batch[pooling].flatten().to_numpy()
+                matrix[batch["track"].to_numpy()] = vectors.reshape(batch.num_rows, SIZE)
+                known += batch.num_rows
+    return matrix, known
 
 
 def build(spark: SparkSession, lake: Lake, version: str) -> None:
@@ -169,17 +168,21 @@ def build(spark: SparkSession, lake: Lake, version: str) -> None:
     places = [f"{attempt.work}/{keys[WORDS]}/{name}" for name in names]
     scratch = f"models/{MODEL}/{version}/scratch"
     files = write_table(pooled(sung, lake.url, places[1], places[0]), attempt, scratch)
-    matrices, known = to_matrices(
-        lake, [f"{attempt.work}/{scratch}/{file}" for file in files], rows
-    )
-    facts = {"model": MODEL, "parameters": PARAMETERS, "songs": known, "words": counts.num_rows}
-    outputs = {keys[WORDS]: Manifest(names, attempt.token, digest, counts.num_rows, facts)}
+    pieces = [f"{attempt.work}/{scratch}/{file}" for file in files]
+    facts = {"model": MODEL, "parameters": PARAMETERS, "words": counts.num_rows}
+    if not counts.num_rows:
+        facts["note"] = f"no word of {songs} songs occurs {PARAMETERS['minCount']} times"
+    outputs = {}
+    # One after the other: with millions of songs each takes hundreds of megabytes.
     for what, pooling in ((TFIDF, "tfidf"), (MEAN, "mean")):
-        name = write_vectors(attempt, keys[what], matrices[pooling])
+        matrix, facts["songs"] = to_matrix(lake, pieces, pooling, rows)
+        name = write_vectors(attempt, keys[what], matrix)
         about = facts | {"pooling": pooling}
         outputs[keys[what]] = Manifest([name], attempt.token, digest, rows, about)
-    attempt.commit(outputs)
-    print(f"lyrics vectors of {version}: {counts.num_rows} words, {known} of {rows} songs")
+    of_words = Manifest(names, attempt.token, digest, counts.num_rows, facts)
+    # The songs' come last: whoever sees them sees the others too.
+    attempt.commit({keys[WORDS]: of_words, **outputs})
+    print(f"lyrics vectors of {version}: {counts.num_rows} words, {facts['songs']} of {rows} songs")
 
 
 def main() -> None:

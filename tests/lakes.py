@@ -100,6 +100,44 @@ def write_corpus(
     return order
 
 
+def write_lyrics_vectors(
+    lake: Lake,
+    order: Sequence[str],
+    lyrics: Mapping[str, Sequence[float]],
+    words: Mapping[str, Sequence[float]],
+    *,
+    version: str = VERSION,
+) -> None:
+    """Writes vectors of lyrics beside the corpus whose songs are `order` (from `write_corpus`).
+
+    A song that `lyrics` lacks has none; `words` come most frequent first.
+    """
+    songs = np.zeros((len(order), DIMENSIONS), np.float32)
+    for song, vector in lyrics.items():
+        songs[list(order).index(song), : len(vector)] = vector
+    of_words = np.zeros((len(words), DIMENSIONS), np.float32)
+    for row, vector in enumerate(words.values()):
+        of_words[row, : len(vector)] = vector
+    counts = [100 - row for row in range(len(words))]
+    table = BytesIO()
+    pq.write_table(
+        pa.table(
+            {
+                "row": pa.array(range(len(words)), pa.int32()),
+                "word": pa.array(words, pa.string()),
+                "count": pa.array(counts, pa.int64()),
+                "document_frequency": pa.array(counts, pa.int64()),
+                "idf": pa.array([1.0] * len(words), pa.float64()),
+            }
+        ),
+        table,
+    )
+    files = {"vectors.npy": npy_bytes(of_words), "words.parquet": table.getvalue()}
+    write_partition(lake, f"models/lyrics/{version}/words", files, len(words))
+    for what in ("songs_tfidf", "songs"):
+        write_partition(lake, f"models/lyrics/{version}/{what}", {"vectors.npy": npy_bytes(songs)})
+
+
 def npy_bytes(array: np.ndarray) -> bytes:
     """What `np.save` writes."""
     out = BytesIO()

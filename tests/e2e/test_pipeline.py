@@ -174,7 +174,7 @@ def test_lyrics_are_collected_once_and_trained_on(
     (tmp_path / "catalogue.json").write_text(json.dumps(songs))
     day = DAYS[-1] + timedelta(days=1)
     with stand_in(tmp_path / "catalogue.json") as url, client(stack.settings) as api:
-        conf = {"provider": "lrclib", "lrclib_url": url}
+        conf = {"provider": "lrclib", "lrclib_url": url, "rate": 1_000}
         run = dagruns.trigger_now(api, "collect_lyrics", conf)
         assert dagruns.follow_run(api, run, lambda runs, tasks: None).state == "success"
         did = dagruns.returned(api, run, "summarise")

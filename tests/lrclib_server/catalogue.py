@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -43,20 +44,44 @@ class Track:
 
 
 class Catalogue:
-    """Tracks, found by exact name and by words."""
+    """Tracks, found by exact name and, as LRCLIB's own server does, by SQLite's full-text search.
+
+    Names are given as people write them; None, and what is nothing but punctuation, is no name.
+    """
 
     def __init__(self, tracks: Iterable[Track]) -> None:
         self.tracks = sorted(tracks, key=lambda track: track.id)
+        self._by_id = {track.id: track for track in self.tracks}
         self._by_name: dict[tuple[str, str], list[Track]] = defaultdict(list)
+        self._texts = sqlite3.connect(":memory:", check_same_thread=False)
+        self._texts.execute(
+            "CREATE VIRTUAL TABLE tracks_fts USING fts5("
+            "name_lower, album_name_lower, artist_name_lower)"
+        )
+        rows = []
         for track in self.tracks:
-            self._by_name[normalise(track.name), normalise(track.artist)].append(track)
+            name, artist = normalise(track.name), normalise(track.artist)
+            self._by_name[name, artist].append(track)
+            rows.append((track.id, name, normalise(track.album), artist))
+        self._texts.executemany(
+            "INSERT INTO tracks_fts (rowid, name_lower, album_name_lower, artist_name_lower) "
+            "VALUES (?, ?, ?, ?)",
+            rows,
+        )
+
+    def by_id(self, number: int) -> Track | None:
+        """The track with this id."""
+        return self._by_id.get(number)
 
     def get(
         self, name: str, artist: str, album: str | None, duration: float | None
     ) -> Track | None:
         """The first track with these names, the album if one is given, duration within 2 s."""
-        for track in self._by_name.get((normalise(name), normalise(artist)), []):
-            if album and normalise(album) and normalise(track.album) != normalise(album):
+        name, artist, album = normalise(name), normalise(artist), normalise(album or "")
+        if not name or not artist:
+            return None
+        for track in self._by_name.get((name, artist), []):
+            if album and normalise(track.album) != album:
                 continue
             if duration is not None and (
                 track.duration is None or not duration - 2 <= track.duration <= duration + 2
@@ -65,16 +90,33 @@ class Catalogue:
             return track
         return None
 
-    def search(self, name: str, artist: str) -> list[Track]:
-        """Tracks whose name has `name` as a phrase and whose artist has the words of `artist`."""
-        phrase, words = f" {normalise(name)} ", set(normalise(artist).split())
-        found = (
-            track
-            for track in self.tracks
-            if phrase in f" {normalise(track.name)} "
-            and words <= set(normalise(track.artist).split())
+    def search(
+        self,
+        name: str | None = None,
+        artist: str | None = None,
+        album: str | None = None,
+        q: str | None = None,
+    ) -> list[Track]:
+        """Up to 20 tracks with `q` in any name, or else with `name` and what else is given.
+
+        Raises `sqlite3.OperationalError` for what full-text search does not take.
+        """
+        name, artist, album, q = (normalise(text or "") for text in (name, artist, album, q))
+        if not q and not name:
+            return []
+        query = q
+        if not query:
+            query = f'(name_lower : "{name}")'
+            # As the server writes it: of several words only the first must be the artist's.
+            query += f"AND (artist_name_lower : {artist})" if artist else ""
+            query += f'AND (album_name_lower : "{album}")' if album else ""
+        ranked = len((q or name).split()) > 3 or (not q and bool(artist or album))
+        found = self._texts.execute(
+            f"SELECT rowid FROM tracks_fts WHERE tracks_fts MATCH ? "
+            f"{'ORDER BY rank' if ranked else ''} LIMIT {MOST_FOUND}",
+            (query,),
         )
-        return [track for track, _ in zip(found, range(MOST_FOUND), strict=False)]
+        return [self._by_id[number] for (number,) in found]
 
 
 def read(file: Path) -> Catalogue:

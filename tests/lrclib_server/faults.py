@@ -1,7 +1,6 @@
 """What can go wrong between a client and LRCLIB."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -31,8 +30,13 @@ async def unavailable(request: web.Request, answer: web.Response) -> web.StreamR
 
 
 async def broken(request: web.Request, answer: web.Response) -> web.StreamResponse:
-    """500 or 502."""
-    return web.Response(status=random.choice([500, 502]), text=_HTML, content_type="text/html")
+    """500."""
+    return web.Response(status=500, text=_HTML, content_type="text/html")
+
+
+async def bad_gateway(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """502, a page of what stands before the server."""
+    return web.Response(status=502, text=_HTML, content_type="text/html")
 
 
 async def dropped(request: web.Request, answer: web.Response) -> web.StreamResponse:
@@ -91,7 +95,7 @@ async def slow(request: web.Request, answer: web.Response) -> web.StreamResponse
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
-        too_many, too_many_until, unavailable, broken, dropped, truncated, page, missing_page,
-        other_type, huge, invalid, slow,
+        too_many, too_many_until, unavailable, broken, bad_gateway, dropped, truncated, page,
+        missing_page, other_type, huge, invalid, slow,
     )
 }  # fmt: skip

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import sqlite3
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from tests.lrclib_server.catalogue import Catalogue
+from tests.lrclib_server.catalogue import Catalogue, Track
 from tests.lrclib_server.faults import FAULTS
 
 _LONGEST = 3_600
@@ -46,6 +47,7 @@ class LrclibServer:
         """
         return {
             "requests": self.requests,
+            "under_way": self._under_way,
             "most_in_flight": self.most_in_flight,
             "most_in_a_second": self.most_in_a_second,
             "asked": dict(self.asked),
@@ -57,6 +59,7 @@ class LrclibServer:
         """The application, to be run."""
         app = web.Application()
         app.router.add_get("/api/get", self._get)
+        app.router.add_get("/api/get/{id}", self._get_by_id)
         app.router.add_get("/api/search", self._search)
         app.router.add_get("/_stats", self._stats)
         return app
@@ -77,33 +80,37 @@ class LrclibServer:
         return web.json_response(self.stats())
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        query = request.query
+        return await self._answer(request, self._got(request.query))
+
+    def _got(self, query: Mapping[str, str]) -> web.Response:
         for name in ("track_name", "artist_name"):
             if name not in query:
-                return web.Response(
-                    status=400, text=f"Failed to deserialize query string: missing field `{name}`"
-                )
-            if not query[name]:
-                return _error(400, "ValidationError", f"{name}: cannot be empty")
+                return _malformed(f"query string: missing field `{name}`")
         try:
             duration = float(query["duration"]) if "duration" in query else None
         except ValueError:
-            return web.Response(status=400, text="Failed to deserialize query string")
+            return _malformed("query string: duration: invalid float literal")
+        wrong = [f"{n}: cannot be empty" for n in ("track_name", "artist_name") if not query[n]]
         if duration is not None and not 1 <= duration <= _LONGEST:
-            return _error(400, "ValidationError", "duration: must be between 1 and 3600")
-        track = self.catalogue.get(
-            query["track_name"], query["artist_name"], query.get("album_name"), duration
-        )
-        if track is None:
-            return await self._answer(
-                request,
-                _error(404, "TrackNotFound", "Failed to find specified track"),
-            )
-        return await self._answer(request, web.json_response(track.as_json()))
+            wrong.append("duration: must be between 1 and 3600")
+        if wrong:
+            return _error(400, "ValidationError", "\n".join(wrong))
+        names = query["track_name"], query["artist_name"], query.get("album_name")
+        return _track(self.catalogue.get(*names, duration))
+
+    async def _get_by_id(self, request: web.Request) -> web.StreamResponse:
+        number = request.match_info["id"]
+        if not number.removeprefix("-").isdecimal():
+            return await self._answer(request, _malformed(f"URL: Cannot parse `{number}` to a i64"))
+        return await self._answer(request, _track(self.catalogue.by_id(int(number))))
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
-        name = request.query.get("track_name", request.query.get("q", ""))
-        found = self.catalogue.search(name, request.query.get("artist_name", "")) if name else []
+        asked = [request.query.get(n) for n in ("track_name", "artist_name", "album_name", "q")]
+        try:
+            found = self.catalogue.search(*asked)
+        except sqlite3.OperationalError:
+            wrong = "Something bad happened when processing your request"
+            return await self._answer(request, _error(500, "UnknownError", wrong))
         return await self._answer(request, web.json_response([t.as_json() for t in found]))
 
     async def _answer(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
@@ -126,6 +133,17 @@ class LrclibServer:
             return answer
         finally:
             self._under_way -= 1
+
+
+def _track(track: Track | None) -> web.Response:
+    if track is None:
+        return _error(404, "TrackNotFound", "Failed to find specified track")
+    return web.json_response(track.as_json())
+
+
+def _malformed(what: str) -> web.Response:
+    """What the framework of LRCLIB's server says before its own code is asked."""
+    return web.Response(status=400, text=f"Failed to deserialize {what}")
 
 
 def _error(code: int, name: str, message: str) -> web.Response:

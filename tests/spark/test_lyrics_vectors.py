@@ -1,5 +1,6 @@
 """Vectors of words and of songs' lyrics, by Spark, in the store and in the bundle."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def lake(tmp_path: Path) -> Lake:
     return lake
 
 
-def write_lyrics(lake: Lake, *, counts: bool = False, texts: dict[str, str] = TEXTS) -> None:
+def write_lyrics(
+    lake: Lake, *, counts: bool = False, texts: dict[str, str] = TEXTS, parts: int = 1
+) -> None:
     rows: list[dict[str, Any]] = [
         {"track_uri": track_uri("Silence by F"), "status": "instrumental"}
     ]
@@ -57,9 +60,11 @@ def write_lyrics(lake: Lake, *, counts: bool = False, texts: dict[str, str] = TE
             row["text"] = text
         rows.append(row)
     table = pa.Table.from_pylist(sorted(rows, key=lambda r: r["track_uri"]), schema=LYRICS)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    files = {"part-00000.parquet": sink.getvalue().to_pybytes()}
+    files, size = {}, -(-table.num_rows // parts)
+    for part in range(parts):
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.slice(part * size, size), sink)
+        files[f"part-{part:05d}.parquet"] = sink.getvalue().to_pybytes()
     write_partition(lake, f"corpus/{VERSION}/lyrics", files, rows=len(rows))
 
 
@@ -92,8 +97,8 @@ def test_training_again_changes_nothing_and_elsewhere_gives_the_same_bytes(
 ) -> None:
     other = new_lake(tmp_path / "other")
     write_corpus(other, {"1 all": SONGS, "2 some": SONGS[:3]})
-    for each in (lake, other):
-        write_lyrics(each)
+    for each, parts in ((lake, 1), (other, 3)):
+        write_lyrics(each, parts=parts)
         train_lyrics_vectors.build(spark, each, VERSION)
     before = committed(lake, f"models/{MODEL}/{VERSION}/{MEAN}")
     train_lyrics_vectors.build(spark, lake, VERSION)
@@ -103,9 +108,50 @@ def test_training_again_changes_nothing_and_elsewhere_gives_the_same_bytes(
         assert one.tobytes() == two.tobytes()
 
 
-def test_too_little_text_has_no_words_and_no_error(spark: SparkSession, lake: Lake) -> None:
-    write_lyrics(lake, texts={"Sea by A": "once"})
+def test_words_have_their_counts_and_weights(spark: SparkSession, lake: Lake) -> None:
+    write_lyrics(lake)
     train_lyrics_vectors.build(spark, lake, VERSION)
+    paths = Partition(lake, f"models/{MODEL}/{VERSION}/{WORDS}").paths()
+    table = pq.read_table(next(p for p in paths if p.endswith(".parquet"))).to_pylist()
+    assert [row["row"] for row in table] == list(range(len(table)))
+    assert table == sorted(table, key=lambda row: (-row["count"], row["word"]))
+    boat = next(row for row in table if row["word"] == "boat")
+    assert (boat["count"], boat["document_frequency"]) == (10, 2)
+    # Five songs have lyrics, one of them no words.
+    assert boat["idf"] == pytest.approx(np.log(6 / 3))
+    assert boat["tfidf"] == pytest.approx(5 * np.log(6 / 3))
+    weighted = read_vectors(lake, MODEL, VERSION, TFIDF)
+    assert weighted.shape == (len(SONGS), 32)
+    assert int(weighted.any(axis=1).sum()) == 4
+    assert not np.allclose(weighted, read_vectors(lake, MODEL, VERSION, MEAN))
+
+
+def test_what_the_script_sends_to_workers_can_be_read_there(
+    spark: SparkSession, lake: Lake
+) -> None:
+    # As with spark-submit, its functions are then of a module that no worker can import.
+    job = runpy.run_path(str(train_lyrics_vectors.__file__), run_name="a_script")
+    write_lyrics(lake)
+    job["build"](spark, lake, VERSION)
+    assert committed(lake, f"models/{MODEL}/{VERSION}/{MEAN}").facts["songs"] == 4
+
+
+def test_one_word_is_enough(spark: SparkSession, lake: Lake) -> None:
+    write_lyrics(lake, texts={"Sea by A": "love " * 10, "Fire by C": "once"})
+    train_lyrics_vectors.build(spark, lake, VERSION)
+    assert known_words(lake) == ["love"]
+    assert int(read_vectors(lake, MODEL, VERSION, MEAN).any(axis=1).sum()) == 1
+
+
+@pytest.mark.parametrize("texts", [{}, {"Sea by A": "once"}, {"Of no playlist by H": "la " * 9}])
+def test_too_little_text_has_no_words_and_no_error(
+    spark: SparkSession, lake: Lake, texts: dict[str, str]
+) -> None:
+    write_lyrics(lake, texts=texts)
+    train_lyrics_vectors.build(spark, lake, VERSION)
+    facts = committed(lake, f"models/{MODEL}/{VERSION}/{WORDS}").facts
+    assert (facts["words"], facts["songs"]) == (0, 0)
+    assert "occurs 5 times" in facts["note"]
     assert read_vectors(lake, MODEL, VERSION, WORDS).shape == (0, 32)
     assert not read_vectors(lake, MODEL, VERSION, MEAN).any()
     build_bundle(lake, VERSION)

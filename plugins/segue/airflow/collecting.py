@@ -63,7 +63,9 @@ def plan(provider: str, max_songs: str, retry_failed: str) -> list[dict[str, str
     return batches
 
 
-def fetch(provider: str, lrclib_url: str, label: str, batch: str, key: str) -> dict[str, Any]:
+def fetch(
+    provider: str, lrclib_url: str, rate: str, label: str, batch: str, key: str
+) -> dict[str, Any]:
     """Looks a batch of songs up, with this task's share of the rate and of the places."""
     from segue.lake import Lake
     from segue.lyrics.collector import Latencies
@@ -77,7 +79,9 @@ def fetch(provider: str, lrclib_url: str, label: str, batch: str, key: str) -> d
         database(), f"{dag_run.dag_id}/{dag_run.run_id}/{batch}", keep=settings.lyrics_keep
     )
     latencies = Latencies()
-    summary, requests = asyncio.run(_collect(songs, provider, lrclib_url, store, latencies))
+    summary, requests = asyncio.run(
+        _collect(songs, provider, lrclib_url, float(rate), store, latencies)
+    )
     counts = {name: getattr(summary, name) for name in _COUNTS}
     log.info("%s: %s", label, ", ".join(f"{name} {count}" for name, count in counts.items()))
     if summary.host_down is not None:
@@ -159,7 +163,12 @@ def _facts(
 
 
 async def _collect(
-    songs: "Sequence[Song]", provider: str, url: str, store: Any, latencies: "Latencies"
+    songs: "Sequence[Song]",
+    provider: str,
+    url: str,
+    rate: float,
+    store: Any,
+    latencies: "Latencies",
 ) -> "tuple[Summary, int]":
     from importlib.metadata import version
 
@@ -186,7 +195,7 @@ async def _collect(
                 lrclib = Lrclib(
                     url,
                     user_agent=f"segue/{version('segue')}{contact}",
-                    limits=HostLimits(rate=settings.lyrics_rate / share, in_flight=in_flight),
+                    limits=HostLimits(rate=rate / share, in_flight=in_flight),
                     on_latency=latencies.add,
                 )
                 asked.append(await stack.enter_async_context(lrclib))

@@ -1,4 +1,4 @@
-"""`segue songs`, `similar`, `playlists` and `continue`: asking the published version.
+"""`segue songs`, `similar`, `words`, `playlists` and `continue`: asking the published version.
 
 What a command needs beyond the command line's own is imported when it runs, so that `--help` and
 the other commands start fast.
@@ -114,7 +114,7 @@ def words(
     bundle = open_version(version)
     found = similar_words(bundle, word, k)
     ranked = [{"word": near, "score": _score(score)} for near, score in found]
-    rows = [[near, f"{score:.3f}"] for near, score in found]
+    rows = [[_name(near), f"{score:.3f}"] for near, score in found]
     report(
         {"version": bundle.version, "word": word, "similar": ranked},
         lambda: Group(

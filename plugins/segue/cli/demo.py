@@ -60,7 +60,7 @@ def demo() -> None:
 def _collect_made_up_lyrics(settings: Settings) -> None:
     stderr.print(f"Collecting made-up lyrics of {SONGS:,} songs from a stand-in for LRCLIB.")
     with _stand_in() as url:
-        conf = {"provider": "lrclib", "lrclib_url": url, "max_songs": SONGS}
+        conf = {"provider": "lrclib", "lrclib_url": url, "max_songs": SONGS, "rate": 1_000}
         lyrics.collect_lyrics(settings, conf=conf)
 
 

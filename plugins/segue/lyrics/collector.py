@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -88,8 +89,9 @@ async def collect(
     """Looks `songs` up, in their order, `in_flight` at once, and saves every answer.
 
     Answers are saved at least every `save_every` of them or `save_seconds`; when this is cancelled
-    too. A song whose provider gave no answer is looked up again after the others, `ROUNDS` times in
-    all, and is `failed` then. When a host is down the songs that are left are given back unasked.
+    too, and then the other songs are given back. A song whose provider gave no answer is looked up
+    again after the others, `ROUNDS` times in all, and is `failed` then. When a host is down the
+    songs that are left are given back unasked.
     Memory does not grow with the number of songs. Raises what the store raises.
     """
     run = _Run(catalogues, store, in_flight, save_every, save_seconds)
@@ -109,19 +111,25 @@ class _Run:
         # Half may be on their way to the store while the other half gathers.
         self.batch, self.save_seconds = max(save_every // 2, 1), save_seconds
         self.summary, self.counts = Summary(), Counter[str]()
-        self.answered: list[Outcome] = []
         self.held: set[str] = set()
         self.again: list[Song] = []
+        self.answered: list[Outcome] = []
+        self.unsaved = asyncio.Semaphore(save_every)
+        self.enough = asyncio.Event()
         self.saving: asyncio.Task[None] | None = None
-        self.saved_at = time.monotonic()
 
-    async def over(self, songs: Iterable[Song]) -> Summary:
+    async def over(self, songs: Iterator[Song]) -> Summary:
         begun = time.monotonic()
         try:
-            await self._round(iter(songs), 1)
-            for tries in range(2, ROUNDS + 1):
-                again, self.again = self.again, []
-                await self._round(iter(again), tries)
+            async with asyncio.TaskGroup() as tasks:
+                saver = tasks.create_task(self._save_as_they_come())
+                await self._round(songs, 1)
+                for tries in range(2, ROUNDS + 1):
+                    again, self.again = self.again, []
+                    await self._round(iter(again), tries)
+                saver.cancel()
+        except BaseExceptionGroup as error:
+            raise _first(error) from None
         finally:
             # When it was cancelled too: what is answered is saved, the rest given back.
             try:
@@ -136,22 +144,10 @@ class _Run:
 
     async def _round(self, songs: Iterator[Song], tries: int) -> None:
         queue: asyncio.Queue[Song | None] = asyncio.Queue(self.in_flight)
-        tasks = [asyncio.create_task(self._feed(songs, queue, claim=tries == 1))]
-        tasks += [asyncio.create_task(self._work(queue, tries)) for _ in range(self.in_flight)]
-        watch = asyncio.create_task(self._watch())
-        work = asyncio.gather(*tasks)
-        # It only ends by failing to save, and then nothing more is worth asking for.
-        watch.add_done_callback(lambda _: work.cancel())
-        try:
-            await work
-        except asyncio.CancelledError:
-            if watch.done() and not watch.cancelled():
-                watch.result()
-            raise
-        finally:
-            for task in (*tasks, watch):
-                task.cancel()
-            await asyncio.gather(*tasks, watch, return_exceptions=True)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed(songs, queue, claim=tries == 1))
+            for _ in range(self.in_flight):
+                tasks.create_task(self._work(queue, tries))
 
     async def _feed(
         self, songs: Iterator[Song], queue: "asyncio.Queue[Song | None]", *, claim: bool
@@ -163,14 +159,24 @@ class _Run:
                 self.summary.unasked += len(chunk)
                 continue
             if claim:
-                mine = await asyncio.to_thread(self.store.claim, sorted(mine))
-                self.held |= mine
+                mine = await self._claim(sorted(mine))
                 self.summary.skipped += len(chunk) - len(mine)
             for song in chunk:
                 if song.uri in mine:
                     await queue.put(song)
         for _ in range(self.in_flight):
             await queue.put(None)
+
+    async def _claim(self, uris: list[str]) -> set[str]:
+        claiming = asyncio.create_task(asyncio.to_thread(self.store.claim, uris))
+        try:
+            mine = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # The thread goes on: what it claims has to be given back.
+            self.held |= await claiming
+            raise
+        self.held |= mine
+        return mine
 
     async def _work(self, queue: "asyncio.Queue[Song | None]", tries: int) -> None:
         while (song := await queue.get()) is not None:
@@ -188,37 +194,51 @@ class _Run:
                     self.again.append(song)
                     continue
                 outcome = Outcome(song.uri, "failed", error=str(error)[:200])
-            self.answered.append(outcome)
+            try:
+                await self.unsaved.acquire()
+            finally:
+                # Cancelled meanwhile or not: it is answered, and the last save takes it along.
+                self.answered.append(outcome)
             if len(self.answered) >= self.batch:
-                await self._save()
+                self.enough.set()
 
-    async def _watch(self) -> None:
-        """Saves what has waited long enough, and keeps the claims alive."""
+    async def _save_as_they_come(self) -> None:
+        """Saves as soon as there are enough answers or they have waited; keeps the claims alive."""
         renewed_at = time.monotonic()
         while True:
-            await asyncio.sleep(self.save_seconds / 5)
-            now = time.monotonic()
-            if now - self.saved_at >= self.save_seconds * 0.8:
-                await self._save()
-            if now - renewed_at >= _RENEW_SECONDS:
-                renewed_at = now
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.save_seconds * 0.8):
+                    await self.enough.wait()
+            self.enough.clear()
+            await self._save()
+            if time.monotonic() - renewed_at >= _RENEW_SECONDS:
+                renewed_at = time.monotonic()
                 await asyncio.to_thread(self.store.renew)
 
     async def _save(self) -> None:
-        # One at a time: what is answered meanwhile goes with the next.
-        while self.saving is not None:
-            await asyncio.shield(self.saving)
-        batch, self.answered = self.answered, []
-        self.saved_at = time.monotonic()
-        if batch:
+        """Saves what is answered, after what is being saved; raises what the store has raised."""
+        await self._saved()
+        if self.answered:
+            batch, self.answered = self.answered, []
             # A task of its own: who waits may be cancelled, what is being saved is not.
             self.saving = asyncio.create_task(self._store(batch))
+            await self._saved()
+
+    async def _saved(self) -> None:
+        if self.saving is not None:
             await asyncio.shield(self.saving)
+            self.saving = None
 
     async def _store(self, batch: list[Outcome]) -> None:
-        try:
-            await asyncio.to_thread(self.store.save, batch)
-            self.held -= {outcome.uri for outcome in batch}
-            self.counts.update(outcome.status for outcome in batch)
-        finally:
-            self.saving = None
+        await asyncio.to_thread(self.store.save, batch)
+        self.held -= {outcome.uri for outcome in batch}
+        self.counts.update(outcome.status for outcome in batch)
+        for _ in batch:
+            self.unsaved.release()
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first: the groups around it are only how the tasks were run."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

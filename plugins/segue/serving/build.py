@@ -113,9 +113,10 @@ def _of_lyrics(version: str) -> tuple[str, str]:
 
 def _write_lyrics(lake: Lake, version: str, songs: int, folder: Path) -> dict[str, int]:
     of_songs, of_words = _of_lyrics(version)
-    known = read_manifest(lake, of_words)
-    if known is None:
+    # The songs' are committed last, with the words' before them.
+    if read_manifest(lake, of_songs) is None:
         return {}
+    known = committed(lake, of_words)
     with (folder / "words.txt").open("w", encoding="utf-8", newline="\n") as out:
         for name in known.files:
             if name.endswith(".parquet"):

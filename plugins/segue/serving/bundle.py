@@ -53,7 +53,7 @@ class Bundle:
     recordings: NDArray[np.int32]
     """For each song the first one under the same title and artist."""
     names: Names
-    lyrics: "Lyrics | None"
+    lyrics: Lyrics | None
     """None: the version was trained without lyrics."""
 
     def row_of(self, pid: int) -> int | None:

@@ -1,15 +1,16 @@
-"""What a bundle answers: similar songs, similar playlists, continuations. Arrays in and out."""
+"""What a bundle answers: similar songs, words and playlists, continuations. Arrays in and out."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from segue.errors import SegueError, SettingError
+from segue.lyrics.text import lower
 from segue.serving.bundle import Bundle, Lyrics
 from segue.serving.scan import METRICS, Metric, Space, nearest
 from segue.serving.search import search_playlists
@@ -19,6 +20,7 @@ Scores = NDArray[np.float64]
 
 _TITLE_PLAYLISTS = 100
 _NONE = np.empty(0, np.int64)
+_SPELLINGS = 3
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,11 @@ def similar_songs(
 
     Scores are cosines, falling, or Euclidean distances, rising; ties go by track index. With
     `distinct` the same recording (`segue.serving.text.recording`) comes once, and not at all if
-    it is that of `song`. Raises `SegueError` when there is no such song or it has no vector.
+    it is that of `song`. Raises `SegueError` when there is no such song, it has no vector, or the
+    version was trained without lyrics.
     """
+    if by not in get_args(By):
+        raise SettingError(f"by: {by!r} is none of {', '.join(get_args(By))}")
     seeds = _known(bundle, [song])
     if by == "lyrics":
         lyrics = _lyrics(bundle)
@@ -81,21 +86,21 @@ def similar_songs(
 
 
 def similar_words(bundle: Bundle, word: str, k: int) -> list[tuple[str, float]]:
-    """The `k` words whose vectors are nearest to that of `word`, with their cosines.
+    """The `k` words whose vectors are nearest to that of `word`, in any case, with their cosines.
 
-    Raises `SegueError` when the version knows no lyrics or no such word.
+    Raises `SegueError` when the version was trained without lyrics or knows no such word.
     """
     lyrics = _lyrics(bundle)
-    wanted = unicodedata.normalize("NFC", word).lower()
-    try:
-        row = lyrics.words.index(wanted)
-    except ValueError:
-        near = process.extract(wanted, lyrics.words, limit=3, score_cutoff=60)
-        hint = f"; did you mean {', '.join(w for w, _, _ in near)}?" if near else ""
+    # Turkish words are stored in their own lower case.
+    wanted = [lower(word.strip(), language) for language in (None, "tr")]
+    row = next((lyrics.words.index(form) for form in wanted if form in lyrics.words), None)
+    if row is None:
+        near = _spellings(wanted[0], lyrics.words)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise SegueError(
-            f"the lyrics of version {bundle.version} do not have the word {wanted!r}, or have it "
-            f"too seldom{hint}"
-        ) from None
+            f"the lyrics of version {bundle.version} do not have the word {wanted[0]!r}, or have "
+            f"it too seldom{hint}"
+        )
     space = Space(lyrics.word_units, "cosine")
     rows, scores = nearest(space, lyrics.word_vectors[row], k, without=np.array([row]))
     return [(lyrics.words[r], float(s)) for r, s in zip(rows, scores, strict=True)]
@@ -178,6 +183,16 @@ def _lyrics(bundle: Bundle) -> Lyrics:
             "`segue lyrics collect`, and train again"
         )
     return bundle.lyrics
+
+
+def _spellings(word: str, words: list[str]) -> list[str]:
+    """Those of `words` that `word` may be a misspelling of, nearest first, then by their order."""
+    off = 1 if len(word) < 5 else 2
+    near = process.extract(
+        word, words, scorer=OSA.distance, processor=None, score_cutoff=off, limit=None
+    )
+    best = sorted((distance, row) for _, distance, row in near)
+    return [words[row] for _, row in best[:_SPELLINGS]]
 
 
 def _songs(bundle: Bundle, metric: Metric) -> Space:

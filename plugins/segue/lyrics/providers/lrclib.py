@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -21,6 +23,9 @@ LARGEST = 1_000_000
 TRIES = 5
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 8.0
 _MENDS = frozenset({408, 425, 500, 502, 504})
+_THIS_QUESTION = frozenset({400, 413, 414, 422, 431})
+"""Says something about what was asked, nothing about the host."""
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 Answer = TypeVar("Answer")
 
@@ -80,7 +85,10 @@ class Lrclib:
         self._get, self._search = base / "api/get", base / "api/search"
         self._user_agent, self._limits = user_agent, limits
         self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_seconds, sock_read=read_seconds
+            # In all, for answers that come drop by drop.
+            total=connect_seconds + 2 * read_seconds,
+            sock_connect=connect_seconds,
+            sock_read=read_seconds,
         )
         self._on_latency = on_latency
         self._first_wait = first_wait
@@ -94,8 +102,11 @@ class Lrclib:
             # The limits say how many; the connector only keeps connections.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            # Looked up once, not for each request; `trust_env` would read ~/.netrc too.
+            proxy=_proxy(self._get),
         )
+        # It would send a dropped request once more, past the limits.
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(
@@ -120,16 +131,22 @@ class Lrclib:
             query["album_name"] = album
         if duration is not None:
             query["duration"] = f"{duration:g}" if duration == int(duration) else f"{duration:.3f}"
-        track = await self._ask(self._get.with_query(query), _TRACK)
+        track = await self._ask(self._get, query, _TRACK)
         return None if track is None else track.entry()
 
     async def search(self, title: str, artist: str) -> list[Entry]:
         """Up to 20 entries with the words of `title` and `artist`; raises `ProviderFailed`."""
         query = {"track_name": title, "artist_name": artist}
-        tracks = await self._ask(self._search.with_query(query), _TRACKS)
+        tracks = await self._ask(self._search, query, _TRACKS)
         return [track.entry() for track in tracks or []]
 
-    async def _ask(self, url: URL, decoder: "msgspec.json.Decoder[Answer]") -> Answer | None:
+    async def _ask(
+        self, route: URL, query: dict[str, str], decoder: "msgspec.json.Decoder[Answer]"
+    ) -> Answer | None:
+        if any(map(_SURROGATE.search, query.values())):
+            # Half a character: no name in a catalogue has one, and the address would lose it.
+            return None
+        url = route.with_query(query)
         for tries in range(1, TRIES + 1):
             try:
                 async with self._limits.place():
@@ -157,11 +174,11 @@ class Lrclib:
             raise self._failed("no connection in time") from None
         except TimeoutError:
             raise self._failed("no answer in time") from None
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             # Dropped, cut short, or no HTTP.
             raise self._failed(f"broken answer: {type(error).__name__}") from None
         except _TooLargeError:
-            raise self._failed(f"an answer of more than {LARGEST:,} bytes") from None
+            raise self._wrong(f"an answer of more than {LARGEST:,} bytes") from None
         self._on_latency(loop.time() - begun)
         if status == 200:
             # Whatever its header calls it: what counts is whether it is what LRCLIB answers.
@@ -169,7 +186,7 @@ class Lrclib:
                 answer = decoder.decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 reason = str(error).splitlines()[0][:100]
-                raise self._failed(f"an answer that is not LRCLIB's: {reason}") from None
+                raise self._wrong(f"an answer that is not LRCLIB's: {reason}") from None
             self._limits.answered()
             return answer
         if status == 404:
@@ -177,17 +194,25 @@ class Lrclib:
                 self._limits.answered()
                 return None
             # A page of something between us and LRCLIB, or another server altogether.
-            raise self._failed("HTTP 404 that is not LRCLIB's")
+            raise self._wrong("HTTP 404 that is not LRCLIB's")
         if status in (429, 503):
             pause = _seconds(headers.get("Retry-After"))
             self._limits.refused(pause)
             raise ProviderFailed(f"HTTP {status}", transient=True, retry_after=pause)
         if status in _MENDS:
-            raise self._failed(f"HTTP {status}")
-        raise ProviderFailed(f"HTTP {status}", transient=False)
+            raise self._wrong(f"HTTP {status}")
+        if status in _THIS_QUESTION:
+            self._limits.answered()
+            raise ProviderFailed(f"HTTP {status}", transient=False)
+        # A redirect (it is not followed), a login, a block: asking again mends nothing.
+        raise self._wrong(f"HTTP {status}", transient=False)
 
     def _failed(self, message: str) -> ProviderFailed:
         return ProviderFailed(message, transient=True, host_down=self._limits.failed())
+
+    def _wrong(self, message: str, *, transient: bool = True) -> ProviderFailed:
+        down = self._limits.failed(answered=True)
+        return ProviderFailed(message, transient=transient, host_down=down)
 
 
 class _TooLargeError(Exception):
@@ -205,6 +230,12 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
+def _proxy(url: URL) -> str | None:
+    """The proxy that the environment names for `url`."""
+    host = url.host or ""
+    return None if proxy_bypass(host) else getproxies().get(url.scheme)
+
+
 def _is_nothing(body: bytes) -> bool:
     try:
         return _NOTHING.decode(body).name == "TrackNotFound"
@@ -216,7 +247,7 @@ def _seconds(header: str | None) -> float | None:
     """The seconds that a Retry-After (RFC 9110, 10.2.3) asks to wait, None without a valid one."""
     if header is None:
         return None
-    if header.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", header):
         return float(header)
     try:
         moment = parsedate_to_datetime(header)

@@ -1,0 +1,1 @@
+"""What the vectors say, with statistics: arrays in, numbers and a report out."""
