@@ -95,6 +95,20 @@ def test_requests_are_spaced_and_do_not_come_in_a_burst(time: Time) -> None:
     assert min(b - a for a, b in itertools.pairwise(sent[1:])) > 0.09
 
 
+def test_a_stall_is_not_made_up_for_by_a_crowd(time: Time) -> None:
+    host, sent = limits(time, rate=10), list[float]()
+
+    async def story() -> None:
+        for number in range(30):
+            if number == 15:
+                time.now += 30
+            async with host.place():
+                sent.append(time.now)
+
+    time.run(story)
+    assert most_in_a_second(sent) <= 10
+
+
 def test_no_more_than_the_limit_wait_for_an_answer_at_once(time: Time) -> None:
     host, under_way, most = limits(time, in_flight=7), 0, 0
 

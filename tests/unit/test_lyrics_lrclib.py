@@ -170,6 +170,7 @@ def test_a_fault_is_asked_again_and_the_answer_is_right(
         ('[{"trackName": "a list"}]', "object"),
         ("null", "object"),
         ("", "truncated"),
+        ('{"trackName": "x"} more', "trailing"),
     ],
 )
 def test_an_answer_of_another_shape_is_no_answer(text: str, reason: str) -> None:
@@ -199,6 +200,20 @@ def test_what_is_wrong_with_a_question_is_asked_once_and_tells_nothing_of_the_ho
     ask(server, questions, host=host)
     assert len(server.requests) == 6
     assert not host.down
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_what_may_mend_is_asked_again(status: int) -> None:
+    server = Server(*[answer(status)] * 2)
+    assert ask(server, get) == ENTRY
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 451])
+def test_what_no_asking_mends_is_asked_once(status: int) -> None:
+    server = Server(answer(status))
+    assert not fails(server, f"HTTP {status}").transient
+    assert len(server.requests) == 1
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -333,6 +348,11 @@ def test_too_many_is_waited_for_as_long_as_the_host_says() -> None:
 @pytest.mark.parametrize("header", ["soon", "-1", "1.5", "²", "", "Tue, 99 Foo 2026 00:00:00 GMT"])
 def test_a_retry_after_that_is_none_is_left_aside(header: str) -> None:
     assert lrclib._seconds(header) is None
+
+
+def test_without_a_retry_after_there_is_nothing_to_wait_for() -> None:
+    assert lrclib._seconds(None) is None
+    assert lrclib._seconds("0") == 0
 
 
 @pytest.mark.parametrize("header", ["120", " 120 ", "date"])

@@ -35,6 +35,7 @@ _COUNTS = ("found", "instrumental", "not_found", "failed", "skipped", "unasked")
 def plan(provider: str, max_songs: str, retry_failed: str) -> list[dict[str, str]]:
     """Chooses the songs, those in most playlists first, and cuts them into batches."""
     from segue.lake import Lake, Manifest, begin
+    from segue.store import collections
     from segue.store.lyrics import due_songs
 
     if not provider:
@@ -43,7 +44,10 @@ def plan(provider: str, max_songs: str, retry_failed: str) -> list[dict[str, str
             "folder), and the run's parameters neither"
         )
     _check(provider)
-    wanted = due_songs(database(), int(max_songs), retry_failed=retry_failed == "True")
+    db = database()
+    # A store from before there were lyrics has no collections for them yet.
+    collections.apply(db)
+    wanted = due_songs(db, int(max_songs), retry_failed=retry_failed == "True")
     size = max(BATCH, -(-len(wanted) // MOST_BATCHES))
     dag_run = get_current_context()["dag_run"]
     lake, key = Lake(get_settings().lake_url), f"plans/{dag_run.dag_id}/{_slug(dag_run.run_id)}"
