@@ -19,6 +19,8 @@ from supervisor.xmlrpc import SupervisorTransport
 from segue.errors import SegueError
 from segue.stack.home import Home, socket_folder
 
+_SPAWN_ERROR = 50
+"""The fault of supervisord's for a process that ended as soon as it began."""
 ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
 """States of a component that supervisord does not start again by itself."""
 
@@ -111,8 +113,13 @@ def processes(home: Home) -> list[ProcessInfo]:
 
 
 def start_program(home: Home, name: str) -> None:
-    """Starts one component without waiting for it."""
-    _server(home).startProcess(name, False)
+    """Starts one component without waiting for it; how it fared is in `processes`."""
+    try:
+        _server(home).startProcess(name, False)
+    except xmlrpc.client.Fault as fault:
+        # It has ended before the answer was written: its state says so too, and its log why.
+        if fault.faultCode != _SPAWN_ERROR:
+            raise
 
 
 def stop_programs(home: Home, names: Iterable[str]) -> None:
