@@ -72,6 +72,18 @@ def test_a_song_shows_how_its_lyrics_begin_and_no_more(
     assert "line 3" not in segue("show", "a").stdout
 
 
+def test_a_song_that_is_named_by_its_uri_needs_no_published_version(known: Database) -> None:
+    uri = f"spotify:track:{'7' * 22}"
+    songs(known, **{uri: 1})
+    shown = json.loads(segue("show", uri, "--json").stdout)
+    assert (shown["uri"], shown["title"], shown["status"]) == (uri, uri, "pending")
+
+
+def test_a_song_that_the_store_does_not_know_is_named(known: Database) -> None:
+    uri = f"spotify:track:{'8' * 22}"
+    assert uri in str(segue("show", uri).exception)
+
+
 def test_collecting_without_a_provider_says_which_setting_to_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,13 +6,14 @@ What they need is imported when they run: Airflow parses the DAG's file every fe
 import asyncio
 import json
 import logging
+import signal
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from segue.airflow.connections import database
 from segue.airflow.dates import partition_date
@@ -83,9 +84,14 @@ def fetch(
         database(), f"{dag_run.dag_id}/{dag_run.run_id}/{batch}", keep=settings.lyrics_keep
     )
     latencies = Latencies()
-    summary, requests = asyncio.run(
-        _collect(songs, provider, lrclib_url, float(rate), store, latencies)
-    )
+    try:
+        summary, requests = asyncio.run(
+            _collect(songs, provider, lrclib_url, float(rate), store, latencies)
+        )
+    except asyncio.CancelledError:
+        raise SegueError(
+            f"{label}: stopped; what was answered is saved, the other songs are given back"
+        ) from None
     counts = {name: getattr(summary, name) for name in _COUNTS}
     log.info("%s: %s", label, ", ".join(f"{name} {count}" for name, count in counts.items()))
     if summary.host_down is not None:
@@ -108,8 +114,12 @@ def summarise() -> dict[str, Any]:
     from segue.store.lyrics import coverage
 
     context = get_current_context()
+    batches = context["ti"].xcom_pull(task_ids="plan")
+    if batches is None:
+        # No retry of this task mends another.
+        raise AirflowFailException("no songs were chosen: see the log of `plan`")
+    planned = len(batches)
     done = [s for s in context["ti"].xcom_pull(task_ids="fetch") or [] if s]
-    planned = len(context["ti"].xcom_pull(task_ids="plan"))
     counts = {name: sum(s[name] for s in done) for name in _COUNTS}
     latencies = Latencies(Counter())
     for each in done:
@@ -132,7 +142,7 @@ def summarise() -> dict[str, Any]:
         durations={"fetch": sum(s["seconds"] for s in done)},
     )
     if not done:
-        raise SegueError(
+        raise AirflowFailException(
             f"none of {planned} batches got through: the lyrics service does not answer, or "
             "refuses; the log of `fetch` says which. The next run asks again"
         )
@@ -204,8 +214,28 @@ async def _collect(
                 )
                 asked.append(await stack.enter_async_context(lrclib))
                 catalogues.append(lrclib)
-        summary = await collect(songs, catalogues, store, in_flight=in_flight)
+        with _cancelled_by_sigterm():
+            summary = await collect(songs, catalogues, store, in_flight=in_flight)
     return summary, sum(lrclib.requests for lrclib in asked)
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    """Cancels the current asyncio task on SIGTERM, so that it saves and gives back what it holds.
+
+    Airflow passes the signal to an operator's `on_kill`, which does nothing for Python, and sends
+    SIGKILL a few seconds later.
+    """
+    loop, current = asyncio.get_running_loop(), asyncio.current_task()
+    assert current is not None
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, current.cancel)
+    try:
+        yield
+    finally:
+        # The loop would put the default back, which is to die.
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check(provider: str) -> list[str]:

@@ -97,15 +97,21 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what is known of a song's lyrics, and how they begin."""
-    bundle = ask.open_version(None)
-    asked = ask.understood(bundle, " ".join(song))
+    from segue.serving.search import track_uri
+
+    words = " ".join(song)
+    # A URI needs no search, and so no version that is published.
+    uri = track_uri(words) or ask.understood(ask.open_version(None), words).uri
     with store.database() as db:
-        found = db.lyrics.find_one({"_id": asked.uri}) or {}
+        track = db.tracks.find_one({"_id": uri}, {"track_name": 1, "artist_name": 1})
+        found = db.lyrics.find_one({"_id": uri}) or {}
+    if track is None:
+        raise SegueError(f"{uri} is in no playlist that was ingested")
     text = found.get("text") or ""
     known: dict[str, Any] = {
-        "uri": asked.uri,
-        "title": asked.title,
-        "artist": asked.artist,
+        "uri": uri,
+        "title": track["track_name"],
+        "artist": track["artist_name"],
         "status": found.get("status", "pending"),
         **{name: found.get(name) for name in ("provider", "method", "score", "language", "error")},
         "attempts": found.get("attempts", 0),

@@ -64,14 +64,19 @@ class LyricsStore:
     def save(self, outcomes: Sequence[Outcome]) -> None:
         """Stores the answers, then gives their claims back.
 
-        Raises `Fenced` when a newer attempt at the task has taken a claim over.
+        Raises `Fenced` when a newer attempt at the task has taken a song over, whether that still
+        asks for it or has answered.
         """
         if not outcomes:
             return
         uris = [outcome.uri for outcome in outcomes]
-        newer = {"_id": {"$in": uris}, "owner": self.owner, "token": {"$gt": self.token}}
-        if self.db.lyrics_claims.find_one(newer):
-            raise Fenced(f"{self.owner}: a newer attempt asks for these songs, nothing is saved")
+        newer = {"owner": self.owner, "token": {"$gt": self.token}}
+        answered = {f"asked_by.{name}": value for name, value in newer.items()}
+        asked = {"_id": {"$in": uris}}
+        if self.db.lyrics_claims.find_one(asked | newer) or self.db.lyrics.find_one(
+            asked | answered, {"_id": 1}
+        ):
+            raise Fenced(f"{self.owner}: a newer attempt has taken these songs, nothing is saved")
         write(self.db.lyrics, [self._answer(outcome) for outcome in outcomes])
         self.release(uris)
 
@@ -126,10 +131,19 @@ class LyricsStore:
                 },
             ]
         }
-        # Lyrics that were found once stay, whatever a provider says later.
-        kept = outcome.status not in _ANSWERED
-        has = {"$in": [{"$ifNull": ["$status", ""]}, _ANSWERED]}
-        result = {"$cond": [has, "$$ROOT", document]} if kept else document
+        # A newer attempt may have answered since `save` looked: its answer stays.
+        kept: list[dict[str, Any]] = [
+            {
+                "$and": [
+                    {"$eq": ["$asked_by.owner", "$$mine.owner"]},
+                    {"$gt": ["$asked_by.token", "$$mine.token"]},
+                ]
+            }
+        ]
+        if outcome.status not in _ANSWERED:
+            # Lyrics that were found once stay, whatever a provider says later.
+            kept.append({"$in": [{"$ifNull": ["$status", ""]}, _ANSWERED]})
+        result = {"$cond": [{"$or": kept}, "$$ROOT", document]}
         stage = {"$let": {"vars": {"mine": _literal(answer["asked_by"])}, "in": result}}
         return UpdateOne({"_id": outcome.uri}, [{"$replaceWith": stage}], upsert=True)
 
@@ -206,11 +220,14 @@ def _due(db: Database, retry_failed: bool, now: datetime | None) -> Iterator[Son
     order = [("num_playlists", -1), ("_id", 1)]
     found = db.tracks.find({"num_playlists": {"$gt": 0}}, dict.fromkeys(fields, 1)).sort(order)
     rows = iter(found.batch_size(_SCAN))
+    seen: set[str] = set()
     while chunk := list(islice(rows, _SCAN)):
         uris = [str(row["_id"]) for row in chunk]
-        done = _not_due(db, uris, retry_failed=retry_failed, now=now)
+        done = _not_due(db, uris, retry_failed=retry_failed, now=now) | seen
         for row in chunk:
             if row["_id"] not in done:
+                # A recount meanwhile moves songs along the order: one may come by twice.
+                seen.add(str(row["_id"]))
                 yield song_of(row)
 
 
