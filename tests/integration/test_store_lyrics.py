@@ -211,15 +211,23 @@ def test_coverage_counts_songs_and_the_entries_they_stand_for(db: Database) -> N
 def tasks(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The tasks of `collect_lyrics`, and what the tasks before them returned."""
+    """The tasks of `collect_lyrics`, and for each task before them what it returned, by mapping."""
+    from airflow.sdk.execution_time import task_runner
+
     from segue.airflow import collecting
 
-    returned: dict[str, Any] = {}
+    returned: dict[str, list[Any]] = {}
+    # Airflow's own pulling, which makes of one value something else than of two.
+    instance = task_runner.RuntimeTaskInstance.model_construct(
+        dag_id="collect_lyrics", run_id="run", task_id="summarise", map_index=-1
+    )
+    stored = SimpleNamespace(get_all=lambda task_id, **_: returned.get(task_id))
+    monkeypatch.setattr(task_runner, "XCom", stored)
     context = {
         "dag_run": SimpleNamespace(
             dag_id="collect_lyrics", run_id="run", logical_date=datetime(2021, 4, 9, tzinfo=UTC)
         ),
-        "ti": SimpleNamespace(xcom_pull=lambda task_ids: returned.get(task_ids)),
+        "ti": instance,
     }
     monkeypatch.setenv("SEGUE_LAKE", tmp_path.as_uri())
     monkeypatch.setattr(collecting, "get_current_context", lambda: context)
@@ -278,7 +286,7 @@ def test_the_summary_counts_what_got_through_and_what_did_not(
 ) -> None:
     collecting, returned = tasks
     songs(db, a=1)
-    returned |= {"plan": [{}, {}, {}], "fetch": [batch_of(30), batch_of(10)]}
+    returned |= {"plan": [[{}, {}, {}]], "fetch": [batch_of(30), batch_of(10)]}
     did = collecting.summarise()
     assert (did["not_found"], did["batches"], did["batches_failed"]) == (40, 3, 1)
     # Two batches at once, 20 answers in a second together.
@@ -288,8 +296,18 @@ def test_the_summary_counts_what_got_through_and_what_did_not(
     assert recorded["rows"]["not_found"] == 40
 
 
+@pytest.mark.parametrize("planned", [1, 2])
+def test_a_single_batch_that_got_through_is_a_run_s_success(
+    db: Database, tasks: tuple[Any, dict[str, Any]], planned: int
+) -> None:
+    collecting, returned = tasks
+    returned |= {"plan": [[{}] * planned], "fetch": [batch_of(30)]}
+    did = collecting.summarise()
+    assert (did["not_found"], did["batches"], did["batches_failed"]) == (30, planned, planned - 1)
+
+
 @pytest.mark.parametrize(
-    ("plan", "why"), [([{}, {}], "none of 2 batches"), (None, "no songs were chosen")]
+    ("plan", "why"), [([[{}, {}]], "none of 2 batches"), (None, "no songs were chosen")]
 )
 def test_a_run_in_which_nothing_got_through_fails_at_once_and_says_why(
     tasks: tuple[Any, dict[str, Any]], plan: Any, why: str
@@ -297,6 +315,7 @@ def test_a_run_in_which_nothing_got_through_fails_at_once_and_says_why(
     from airflow.sdk.exceptions import AirflowFailException
 
     collecting, returned = tasks
-    returned["plan"] = plan
+    if plan:
+        returned["plan"] = plan
     with pytest.raises(AirflowFailException, match=why):
         collecting.summarise()

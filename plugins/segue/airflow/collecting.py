@@ -115,11 +115,12 @@ def summarise() -> dict[str, Any]:
 
     context = get_current_context()
     batches = context["ti"].xcom_pull(task_ids="plan")
-    if batches is None:
+    if not batches:
         # No retry of this task mends another.
         raise AirflowFailException("no songs were chosen: see the log of `plan`")
     planned = len(batches)
-    done = [s for s in context["ti"].xcom_pull(task_ids="fetch") or [] if s]
+    # In a list: for a task alone, Airflow gives a single batch's value as it is.
+    done = [s for s in context["ti"].xcom_pull(task_ids=["fetch"]) if s]
     counts = {name: sum(s[name] for s in done) for name in _COUNTS}
     latencies = Latencies(Counter())
     for each in done:
