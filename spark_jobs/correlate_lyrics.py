@@ -11,11 +11,11 @@ from argparse import ArgumentParser
 from pyspark.sql import SparkSession
 
 from segue import job
-from segue.embeddings import word2vec
+from segue.embeddings import lyrics, word2vec
 from segue.embeddings.arrays import SONGS, vectors_key
 from segue.evaluation.findings import Findings, conclude, headline
 from segue.evaluation.lyrics_report import files
-from segue.evaluation.songs import KINDS, LYRICS_MODEL, read_songs
+from segue.evaluation.songs import KINDS, read_songs
 from segue.evaluation.study import Study, prepare
 from segue.lake import Lake, Manifest, begin, committed, is_made
 
@@ -42,7 +42,7 @@ def digest(lake: Lake, version: str, pairs: int, seed: int) -> str:
     """Identifies what the report is made from."""
     keys = [f"corpus/{version}/{table}" for table in ("tracks", "playlists", "lyrics")]
     keys.append(vectors_key(word2vec.MODEL, version, SONGS))
-    keys += [vectors_key(LYRICS_MODEL, version, what) for what in KINDS.values()]
+    keys += [vectors_key(lyrics.MODEL, version, what) for what in KINDS.values()]
     inputs = [committed(lake, key).digest for key in keys]
     parts = [FORMAT, inputs, pairs, seed, BOOTSTRAPS, PERMUTATIONS]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -20,8 +20,8 @@ from segue.stack.api import client
 from tests.e2e import snapshots
 from tests.e2e.killing import Killer
 from tests.fixtures_stack import StackHome
-from tests.integration.test_lyrics_collection import stand_in
 from tests.lrclib_server import made_up
+from tests.lrclib_server.process import stand_in
 
 SHARED = PROJECT.parent / "shared" / "data" / "spotify-daily"
 SOURCE = SHARED if SHARED.is_dir() else PROJECT / "sample" / "spotify-daily"

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,6 +27,7 @@ from tests.fixtures_mongo import Mongo
 from tests.lrclib_server import made_up
 from tests.lrclib_server.catalogue import Catalogue, made_up_tracks
 from tests.lrclib_server.faults import FAULTS
+from tests.lrclib_server.process import stand_in
 from tests.lrclib_server.server import LrclibServer
 
 # 5,000 and 10 when the test is run for its own sake, fewer in a suite that must end in time.
@@ -234,17 +233,6 @@ def test_kills_and_faults_end_as_a_calm_run_does(
     with_faults = states(db)
     db.lyrics.delete_many({})
     assert with_faults == calm(db, SONGS)
-
-
-@contextmanager
-def stand_in(file: Path, *options: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.lrclib_server", "--catalogue", str(file), *options]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield server.stdout.readline().strip()
-        finally:
-            server.terminate()
 
 
 def stats(url: str) -> dict[str, Any]:

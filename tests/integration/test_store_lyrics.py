@@ -250,7 +250,8 @@ def batch_of(count: int) -> dict[str, Any]:
 def test_a_fetch_that_is_told_to_stop_saves_what_is_answered_and_frees_the_rest(
     db: Database, tasks: tuple[Any, dict[str, Any]], tmp_path: Path
 ) -> None:
-    from tests.integration.test_lyrics_collection import songs as wanted, stand_in
+    from tests.integration.test_lyrics_collection import songs as wanted
+    from tests.lrclib_server.process import stand_in
 
     collecting, _ = tasks
     Lake(tmp_path.as_uri()).put(

@@ -1,11 +1,18 @@
-"""One Spark for all tests of jobs."""
+"""One Spark for all tests of jobs, and what most of them read and write."""
 
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
+
+from segue.lake import Lake
+from segue.store.client import Database
+from segue.store.spark import Target
+from tests.fixtures_mongo import Mongo
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +32,15 @@ def spark() -> Iterator[SparkSession]:
     session = builder.getOrCreate()
     yield session
     session.stop()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake on the disk."""
+    return Lake(tmp_path.as_uri())
+
+
+@pytest.fixture
+def store(mongo: Mongo, db: Database) -> Target:
+    """The test's database, as a job is told of it."""
+    return Target(SecretStr(mongo.uri), db.name)

@@ -1,12 +1,10 @@
 """The jobs that load MongoDB, run whole on a small lake."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from segue.embeddings.arrays import PLAYLISTS, SONGS, vectors_key
@@ -19,20 +17,9 @@ from segue.store.counters import begin_load
 from segue.store.spark import Target
 from spark_jobs import load as load_job, load_vectors as vectors_job
 from tests.drops import uri, write_drop
-from tests.fixtures_mongo import Mongo
 from tests.lakes import VERSION, npy_bytes, write_corpus
 
 DATE = "2021-04-10"
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path.as_uri())
-
-
-@pytest.fixture
-def store(mongo: Mongo, db: Database) -> Target:
-    return Target(SecretStr(mongo.uri), db.name)
 
 
 def names(db: Database) -> dict[int, str]:

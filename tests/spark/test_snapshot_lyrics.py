@@ -1,11 +1,9 @@
 """MongoDB's lyrics as tables of the lake."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from segue.lake import Lake, Partition, committed
@@ -15,20 +13,9 @@ from segue.store.client import Database
 from segue.store.lyrics import LyricsStore
 from segue.store.spark import Target
 from spark_jobs.snapshot_lyrics import LYRICS, TRACKS, snapshot
-from tests.fixtures_mongo import Mongo
 from tests.integration.test_store_lyrics import songs
 
 TEXT = "Love is a river, a river of love, and it runs to the sea"
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path.as_uri())
-
-
-@pytest.fixture
-def store(mongo: Mongo, db: Database) -> Target:
-    return Target(SecretStr(mongo.uri), db.name)
 
 
 def rows(lake: Lake, key: str) -> list[dict[str, Any]]:

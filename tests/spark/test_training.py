@@ -1,7 +1,6 @@
 """From staging to vectors: what a version holds, and that it comes out the same again."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,11 +17,6 @@ from spark_jobs import build_corpus, build_playlist_vectors, train_song_vectors
 from tests.drops import Playlists, uri, write_drop
 
 AS_OF = datetime(2021, 4, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path.as_uri())
 
 
 def built(spark: SparkSession, lake: Lake, drops: dict[str, Playlists]) -> CorpusPlan:

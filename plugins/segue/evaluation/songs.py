@@ -10,15 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from segue.embeddings import word2vec
+from segue.embeddings import lyrics, word2vec
 from segue.embeddings.arrays import SONGS, read_vectors
 from segue.lake import Lake, committed
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 
-LYRICS_MODEL = "lyrics"
-KINDS = {"mean": "songs", "tfidf": "songs_tfidf"}
+KINDS = {"mean": lyrics.MEAN, "tfidf": lyrics.TFIDF}
 """Kinds of lyrics vectors, by name, and where below models/lyrics/<version> they stand."""
 
 _ROWS = 65_536
@@ -73,9 +72,11 @@ def read_songs(lake: Lake, version: str) -> Songs:
     Raises `SegueError` if a table or an array is not committed.
     """
     vectors = read_vectors(lake, word2vec.MODEL, version, SONGS)
-    lyrics = {kind: read_vectors(lake, LYRICS_MODEL, version, what) for kind, what in KINDS.items()}
+    of_lyrics = {
+        kind: read_vectors(lake, lyrics.MODEL, version, what) for kind, what in KINDS.items()
+    }
     has_all = np.ones(len(vectors), bool)
-    for array in (vectors, *lyrics.values()):
+    for array in (vectors, *of_lyrics.values()):
         has_all &= _has_vector(array)
     tracks = np.flatnonzero(has_all)
     number = np.full(len(vectors), -1, np.int32)
@@ -88,7 +89,7 @@ def read_songs(lake: Lake, version: str) -> Songs:
     languages, names = _languages(lake, version, table["track_uri"].combine_chunks())
     return Songs(
         unit(vectors, tracks),
-        {kind: unit(array, tracks) for kind, array in lyrics.items()},
+        {kind: unit(array, tracks) for kind, array in of_lyrics.items()},
         _indices(artists).astype(np.int32),
         languages,
         names,
